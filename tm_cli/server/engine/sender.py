@@ -13,8 +13,8 @@ from tm_cli.server.engine.job import UNEXPECTED_STATUS, EngineJob, RequestTarget
 from tm_cli.server.engine.recorder import OpenBucket, Recorder
 from tm_cli.server.engine.response import HTTPConnectionClosed, Response
 
-Due = tuple[OpenBucket, float]
-"""Where a request counts, and the monotonic instant at which it is due."""
+Due = tuple[OpenBucket, float, int]
+"""Where a request counts, the monotonic instant at which it is due, and its number."""
 
 
 class DueQueue(Protocol):
@@ -32,12 +32,13 @@ class Sender:
     would add a burst that was not planned. It counts as unsent.
 
     Each side has a queue, a `send` and slots of its own, so that none has to wait for the other.
+    `send` gets the number of the request in the curve.
     """
 
     def __init__(
         self,
         queues: Sequence[DueQueue],
-        send: Sequence[Callable[[], int | str]],
+        send: Sequence[Callable[[int], int | str]],
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],
@@ -54,9 +55,9 @@ class Sender:
     def is_idle(self) -> bool:
         return self._recorder.in_flight == 0 and all(queue.empty() for queue in self._queues)
 
-    def hand_over(self, bucket: OpenBucket, due: float, now: float) -> None:
+    def hand_over(self, bucket: OpenBucket, due: float, now: float, number: int) -> None:
         self._recorder.window.lags.append(now - due)
-        self._queues[bucket.side].put((bucket, due))
+        self._queues[bucket.side].put((bucket, due, number))
 
     def serve(self) -> None:
         """Run one slot: send queued requests one after the other, forever."""
@@ -64,19 +65,19 @@ class Sender:
         while True:
             self.serve_one(*queue.get())
 
-    def serve_one(self, bucket: OpenBucket, due: float) -> None:
+    def serve_one(self, bucket: OpenBucket, due: float, number: int) -> None:
         start = self._monotonic()
         if start - due > self._patience:
             self._recorder.gave_up(bucket)
             return
         self._recorder.began(bucket, due, start)
-        result = self._send[bucket.side]()
+        result = self._send[bucket.side](number)
         self._recorder.ended(bucket, due, start, self._monotonic(), result)
 
     def give_up_waiting(self) -> None:
         for queue in self._queues:
             while not queue.empty():
-                bucket, _ = queue.get()
+                bucket, *_ = queue.get()
                 self._recorder.gave_up(bucket)
 
 
@@ -120,7 +121,7 @@ class TargetClient:
     def requests(self) -> dict[str, int]:
         return self._pool.requests
 
-    def send(self) -> int | str:
+    def send(self, number: int = 0) -> int | str:
         """Send the request; return the status code, or the name of the error."""
         return self._attempt(self._send)
 
