@@ -25,7 +25,7 @@ MOST_COLUMNS = 200
 MOST_DATA_SETS = 50
 _LONGEST_VALUE = 100_000
 
-_COLUMN = re.compile(r"[^\s${}]+")
+_COLUMN = re.compile(r"[^\s${}/?#=]+")
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,15})?|\.\d{1,15}")
 _WEIGHT = "weight"
 
@@ -123,7 +123,7 @@ def _check_header(header: list[str]) -> list[str]:
         if not column:
             raise InvalidData(f"line 1: column {number} has no name")
         if not _COLUMN.fullmatch(column):
-            problem = "its name cannot be a macro: it has a space, `$`, `{` or `}`"
+            problem = "the name of a macro has no spaces, and none of $ { } / ? # ="
             raise InvalidData(f"line 1: column {number}, {shown}: {problem}")
         if column in columns[: number - 1]:
             raise InvalidData(f"line 1: there are two columns {shown}")

@@ -44,7 +44,7 @@ def test_sequential_data_may_have_weights_as_values() -> None:
         ("user\n", None, "no row below"),
         ("user,\nann,1\n", None, "line 1: column 2 has no name"),
         ("user,user\nann,1\n", None, "line 1: there are two columns 'user'"),
-        ("first name,b\nann,1\n", None, "column 1, 'first name': its name cannot be a macro"),
+        ("first name,b\nann,1\n", None, "column 1, 'first name': the name of a macro has no spaces"),
         ("a${B},b\nann,1\n", None, "column 1, 'a${B}'"),
         ("user;password\nann;1\n", None, "columns are separated by commas"),
         ("user,b\nann,1\n\nbob\n", None, "line 4 has 1 value; line 1 names 2 columns"),
