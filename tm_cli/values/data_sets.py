@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +19,7 @@ their order, and begins again after the last one."""
 
 MODES: tuple[Mode, ...] = ("ROW", "COLUMN", "SEQUENTIAL")
 LONGEST_CSV = 4_000_000
-"""Characters of all data sets of a profile."""
+"""Bytes of all data sets of a profile."""
 MOST_ROWS = 100_000
 MOST_COLUMNS = 200
 MOST_DATA_SETS = 50
@@ -74,7 +74,12 @@ def read_data_set(name: str, text: str, mode: Mode | None = None) -> DataSet:
     )
 
 
-def repeated_column(data_sets: list[DataSet]) -> str | None:
+def size_of(texts: Iterable[str]) -> int:
+    """Bytes of texts in UTF-8."""
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+
+
+def repeated_column(data_sets: Iterable[DataSet]) -> str | None:
     """A column that two data sets have, so that its macro would be ambiguous."""
     counts = Counter(column for each in data_sets for column in each.columns)
     return next((column for column, count in counts.items() if count > 1), None)
@@ -82,8 +87,8 @@ def repeated_column(data_sets: list[DataSet]) -> str | None:
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
     """The records that are not blank, each with the line in which it begins."""
-    if len(text) > LONGEST_CSV:
-        raise InvalidData(f"it is longer than {LONGEST_CSV:,} characters")
+    if size_of([text]) > LONGEST_CSV:
+        raise InvalidData(f"it is longer than {LONGEST_CSV:,} bytes")
     if (at := text.find("\0")) >= 0:
         line = text.count("\n", 0, at) + 1
         raise InvalidData(f"line {line} has a NUL character; save it as text in UTF-8")
