@@ -238,6 +238,7 @@ class AccountFeatures(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
+    data: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from tm_cli.values.data_sets import DataSet, InvalidData, Mode, read_data_set
 from tm_cli.values.load_curve import Interpolation
+from tm_cli.values.text import sanitize
 
 
 class Wire(BaseModel):
@@ -52,6 +54,21 @@ class Schedule(Wire):
     slots: tuple[Slot, ...] = ()
 
 
+class DataSource(Wire):
+    """CSV text with values for macros; see `values/data_sets.py`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    mode: Mode | None = None
+    csv: str
+
+    def read(self) -> DataSet:
+        """Raises ValueError, which names the data set, line and column."""
+        try:
+            return read_data_set(self.name, self.csv, self.mode)
+        except InvalidData as problem:
+            raise ValueError(f"{sanitize(self.name)}: {problem}") from None
+
+
 class ProfileFields(Wire):
     """All that a client can set; the defaults are what a missing field is reset to."""
 
@@ -80,6 +97,7 @@ class ProfileFields(Wire):
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
+    data: tuple[DataSource, ...] = ()
 
     @property
     def headers(self) -> list[tuple[str, str]]:

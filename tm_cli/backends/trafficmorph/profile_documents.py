@@ -11,12 +11,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tm_cli.api import strict_json
 from tm_cli.backends import documents
+from tm_cli.backends.trafficmorph.data_files import read_data
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import as_number, did_you_mean, sanitize
@@ -51,6 +53,7 @@ OPTIONAL = (
     "waitForTarget",
     "warmup",
     "stopEarly",
+    "data",
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -99,7 +102,8 @@ def read_document(path: Path) -> dict[str, Any]:
     key, misses a required one, has one that no profile has, or a value that no server takes.
     """
     hint = "`tm profiles export` writes one to start from"
-    return documents.read_document(path, "profile document", portable, as_text=AS_TEXT, hint=hint)
+    check = partial(portable, directory=path.parent)
+    return documents.read_document(path, "profile document", check, as_text=AS_TEXT, hint=hint)
 
 
 _PLAIN_URL = re.compile(r"http://([a-z0-9.]+(?::[0-9]+)?)((?:/[a-z0-9_]+)*|/)")
@@ -132,8 +136,10 @@ def _name_for(url: str) -> str:
     return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
-def portable(document: Any) -> dict[str, Any]:
+def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
     """Return `document` in the portable form; raises ValueError when it cannot be one.
+
+    Files that it names are relative to `directory`.
 
     Keys that begin with `x-` are the user's own, such as a place for what aliases refer to.
     """
@@ -155,7 +161,8 @@ def portable(document: Any) -> dict[str, Any]:
             raise InvalidDocument(f"unknown key {_shown(key)}; {hint}", (key,))
     if missing := [key for key in REQUIRED if fields.get(key) is None]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
-    found = {key: _read(key, written[key], value) for key, value in fields.items()}
+    readers = _READERS | {"data": partial(read_data, directory=directory)}
+    found = {key: _read(readers[key], written[key], value) for key, value in fields.items()}
     _check_curve(found)
     _check_stretches(found, fields.get("gate") or {})
     return {**found, **_usual(fields), "_format": FORMAT}
@@ -173,12 +180,12 @@ def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in usual.items() if fields.get(key) is None}
 
 
-def _read(key: str, written: str, value: Any) -> Any:
+def _read(read: Callable[[Any], Any], written: str, value: Any) -> Any:
     """Return the value of a key in the portable form; null is the same as no key."""
     if value is None:
         return None
     try:
-        return _READERS[key](value)
+        return read(value)
     except InvalidDocument as problem:
         path = (written, *problem.path)
         raise InvalidDocument(f"{format_path(path)} {problem}", path) from None

@@ -3,20 +3,22 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from gevent import Timeout
 
-from tm_cli import __version__
 from tm_cli.server.engine.connections import ConnectionPool, PooledConnection
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.played import Played
 from tm_cli.server.engine.recorder import OpenBucket, Recorder
+from tm_cli.server.engine.requests import RequestTemplate
 from tm_cli.server.engine.response import HTTPConnectionClosed, Response
+from tm_cli.server.engine.templates import BadValue
 from tm_cli.values.failures import UNEXPECTED_STATUS
 
-Due = tuple[OpenBucket, float]
-"""Where a request counts, and the monotonic instant at which it is due."""
+Due = tuple[OpenBucket, float, int]
+"""Where a request counts, the monotonic instant at which it is due, and its number."""
 
 
 class DueQueue(Protocol):
@@ -34,12 +36,13 @@ class Sender:
     would add a burst that was not planned. It counts as unsent.
 
     Each side has a queue, a `send` and slots of its own, so that none has to wait for the other.
+    `send` gets the number of the request in the curve.
     """
 
     def __init__(
         self,
         queues: Sequence[DueQueue],
-        send: Sequence[Callable[[], int | str | Played]],
+        send: Sequence[Callable[[int], int | str | Played]],
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],
@@ -56,9 +59,9 @@ class Sender:
     def is_idle(self) -> bool:
         return self._recorder.in_flight == 0 and all(queue.empty() for queue in self._queues)
 
-    def hand_over(self, bucket: OpenBucket, due: float, now: float) -> None:
+    def hand_over(self, bucket: OpenBucket, due: float, now: float, number: int) -> None:
         self._recorder.window.lags.append(now - due)
-        self._queues[bucket.side].put((bucket, due))
+        self._queues[bucket.side].put((bucket, due, number))
 
     def serve(self) -> None:
         """Run one slot: send queued requests one after the other, forever."""
@@ -66,23 +69,22 @@ class Sender:
         while True:
             self.serve_one(*queue.get())
 
-    def serve_one(self, bucket: OpenBucket, due: float) -> None:
+    def serve_one(self, bucket: OpenBucket, due: float, number: int) -> None:
         start = self._monotonic()
         if start - due > self._patience:
             self._recorder.gave_up(bucket)
             return
         self._recorder.began(bucket, due, start)
-        result = self._send[bucket.side]()
+        result = self._send[bucket.side](number)
         self._recorder.ended(bucket, due, start, self._monotonic(), result)
 
     def give_up_waiting(self) -> None:
         for queue in self._queues:
             while not queue.empty():
-                bucket, _ = queue.get()
+                bucket, *_ = queue.get()
                 self._recorder.gave_up(bucket)
 
 
-_WITH_CONTENT = {"POST", "PUT", "PATCH"}
 _REPEATABLE = {"GET", "HEAD", "OPTIONS"}
 _IDLE = 0.5  # seconds after which a connection counts as idle
 _REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections that were idle
@@ -100,7 +102,10 @@ class TargetClient:
     """
 
     def __init__(self, job: EngineJob, target: RequestTarget) -> None:
-        self._request = _request(job, target)
+        self._request = RequestTemplate(job.method, target, job.headers, job.body)
+        self._variables = job.variables
+        is_constant = not self._request.names & self._variables.names
+        self._send_constant = partial(self._send, self._request.render()) if is_constant else None
         self._has_body = job.method != "HEAD"
         self._may_repeat = job.method in _REPEATABLE
         self._timeout = job.timeout
@@ -122,9 +127,16 @@ class TargetClient:
     def requests(self) -> dict[str, int]:
         return self._pool.requests
 
-    def send(self) -> int | str:
+    def send(self, number: int = 0) -> int | str:
         """Send the request; return the status code, or the name of the error."""
-        return self._attempt(self._send)
+        if self._send_constant:
+            return self._attempt(self._send_constant)
+        try:
+            request = self._request.render(self._variables.of(number))
+        except BadValue as error:
+            self.error = error
+            return BadValue.__name__
+        return self._attempt(partial(self._send, request))
 
     def connect(self) -> int | str:
         """Connect without sending a request; return 0, or the name of the error."""
@@ -147,16 +159,16 @@ class TargetClient:
         self._pool.give_back(self._pool.take())
         return 0
 
-    def _send(self) -> int | str:
+    def _send(self, request: bytes) -> int | str:
         self._sent += 1
         connection = self._pool.take()
         try:
-            return self._received(connection)
+            return self._received(connection, request)
         except HTTPConnectionClosed:
             if not self._was_closed_idle(connection):
                 raise
         self.repeated += 1
-        return self._received(self._pool.take(new=True))
+        return self._received(self._pool.take(new=True), request)
 
     def _was_closed_idle(self, connection: PooledConnection) -> bool:
         return (
@@ -165,9 +177,9 @@ class TargetClient:
             and self.repeated <= _REPEATED_SHARE * self._sent
         )
 
-    def _received(self, connection: PooledConnection) -> int | str:
+    def _received(self, connection: PooledConnection, request: bytes) -> int | str:
         try:
-            response = self._exchange(connection)
+            response = self._exchange(connection, request)
         except BaseException:
             self._pool.drop(connection)
             raise
@@ -181,10 +193,10 @@ class TargetClient:
         self.bodies[str(status)] += response.body_size
         return status
 
-    def _exchange(self, connection: PooledConnection) -> Response:
+    def _exchange(self, connection: PooledConnection, request: bytes) -> Response:
         response = Response(connection.sock, has_body=self._has_body)
         try:
-            connection.sock.sendall(self._request)
+            connection.sock.sendall(request)
         except (BrokenPipeError, ConnectionResetError):
             # a target that does not want the body may have answered before it closed
             response.read()
@@ -192,16 +204,3 @@ class TargetClient:
         else:
             response.read()
         return response
-
-
-def _request(job: EngineJob, target: RequestTarget) -> bytes:
-    """The request as it is sent; all requests of a run are identical."""
-    body = (job.body or "").encode()
-    own = [("Host", target.authority), ("User-Agent", f"tm/{__version__}")]
-    if body or job.method in _WITH_CONTENT:
-        own.append(("Content-Length", str(len(body))))
-    given = {name.lower() for name, _ in job.headers}
-    headers = [(name, value) for name, value in own if name.lower() not in given]
-    lines = [f"{job.method} {target.request_target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in [*headers, *job.headers]]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

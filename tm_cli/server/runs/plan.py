@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
+from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
-from tm_cli.server.runs.progress import ServerRun
+from tm_cli.server.runs.progress import NO_TRAITS, ServerRun
 from tm_cli.server.runs.stretches import stopped_after
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
@@ -26,8 +27,8 @@ from tm_cli.server.web.schemas import StartBody
 from tm_cli.server.web.services import Quota, Services
 from tm_cli.values.thresholds import stretch_problem
 
+_ORIGIN = re.compile(r"[^/?#]*//[^/?#]*")
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
-_MACRO = re.compile(r"\$\$[^\s$]+\$\$")
 
 
 def require_runnable(fields: ProfileFields) -> None:
@@ -42,15 +43,30 @@ def require_runnable(fields: ProfileFields) -> None:
             raise Refusal(f"{name} is not supported by the embedded server")
     if fields.variables_set_ids:
         raise Refusal("variablesSetIds is not supported by the embedded server")
+    _require_values(fields)
+
+
+def _require_values(fields: ProfileFields) -> None:
+    """Refuse macros that nothing fills in: they would be sent as they are written."""
+    names = {column for source in fields.data for column in source.read().columns}
     texts = {
         "targetUrl": fields.target_url,
-        "readinessUrl": fields.readiness_url or "",
         "requestBody": fields.request_body or "",
         "requestHeaders": "\n".join(value for _, value in fields.headers),
     }
-    for name, text in texts.items():
-        if found := _MACRO.search(text):
-            raise Refusal(f"{name} uses {found[0]}: the embedded server has no macros")
+    for place, text in texts.items():
+        if unknown := [name for name in MACRO.findall(text) if name not in names]:
+            missing = "no data set has that column" if names else "the profile has no data"
+            raise Refusal(f"{place} uses $${unknown[0]}$$: {missing}")
+    origin = _ORIGIN.match(fields.target_url)
+    fixed = {
+        "targetUrl": origin[0] if origin else "",
+        "readinessUrl": fields.readiness_url or "",
+    }
+    for place, text in fixed.items():
+        if found := MACRO.search(text):
+            where = "before its path" if place == "targetUrl" else "which has no macros"
+            raise Refusal(f"{place} uses {found[0]} {where}")
 
 
 def choose_region(asked: str | None, fields: ProfileFields, remote: Mapping[str, int]) -> str:
@@ -100,6 +116,7 @@ def engine_job(
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
             max_rps=quota.profile_rps,
+            data=fields.data,
             **further,
         )
     except ValidationError as error:
@@ -158,6 +175,7 @@ def load_of(
     An A/B run is comparable only with those against the same second target, a run with a warm-up
     only with those that have the same.
     """
+    further = _further_traits(fields)
     facts: Sequence[object] = (
         fields.target_url,
         fields.http_method,
@@ -167,6 +185,7 @@ def load_of(
         region,
         *([against_url] if against_url else []),
         *([["warm-up", warmup]] if warmup else []),  # older runs, which had none, stay comparable
+        *([name, value] for name, value in further.items() if value),
     )
     traits = {
         "target": fields.target_url,
@@ -176,8 +195,15 @@ def load_of(
         "region": region,
         "second target": against_url or "",
         "warm-up": f"{warmup:g}",
+        **further,
     }
     return LoadFingerprint(_digest(facts), traits)
+
+
+def _further_traits(fields: ProfileFields) -> dict[str, str]:
+    """What only some loads have; an empty text stands for those that have it not."""
+    data = [[source.read().mode, source.csv] for source in fields.data]
+    return NO_TRAITS | {"data": _digest(data) if data else ""}
 
 
 def _digest(facts: Sequence[object]) -> str:

@@ -13,8 +13,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import Thresholds
-from tm_cli.server.profiles import CurvePoint, ProfileFields, Schedule, Slot, Wire, trim
+from tm_cli.server.profiles import (
+    CurvePoint,
+    DataSource,
+    ProfileFields,
+    Schedule,
+    Slot,
+    Wire,
+    trim,
+)
 from tm_cli.server.targets import literal_refusal
+from tm_cli.values.data_sets import LONGEST_CSV, MOST_DATA_SETS, repeated_column, size_of
 from tm_cli.values.urls import with_ascii_host
 
 
@@ -99,6 +108,15 @@ def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _check_data(sources: list[DataSource]) -> list[DataSource]:
+    if size_of(source.csv for source in sources) > LONGEST_CSV:
+        raise ValueError(f"must have at most {LONGEST_CSV:,} bytes")
+    if column := repeated_column([source.read() for source in sources]):
+        raise ValueError(f"has the column {column} twice; a macro has one value")
+    return sources
+
+
+Data = Annotated[list[DataSource], Field(max_length=MOST_DATA_SETS), AfterValidator(_check_data)]
 Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_check_url)]
@@ -160,6 +178,7 @@ class ProfileBody(Wire):
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
+    data: Data | None = None
 
     @model_validator(mode="after")
     def _check_curve(self) -> ProfileBody:
@@ -180,7 +199,7 @@ class ProfileBody(Wire):
             if (value := getattr(self, name)) is not None and value != ""
         }
         given["points"] = tuple(self.points)
-        for name in ("auto_alert_recipients", "variables_set_ids"):
+        for name in ("auto_alert_recipients", "variables_set_ids", "data"):
             if name in given:
                 given[name] = tuple(given[name])
         if self.schedule:

@@ -25,6 +25,7 @@ class Stage:
 
     def __init__(self, patience: float = 10) -> None:
         self.now = 1000.0
+        self.numbers: list[int] = []
         self.recorder = Recorder(RequestPlan(Curve([(0, 10)], 10)))
         self.due = 0
         self.queue = FakeQueue()
@@ -36,14 +37,15 @@ class Stage:
             patience=patience,
         )
 
-    def send(self) -> int:
+    def send(self, number: int) -> int:
+        self.numbers.append(number)
         self.now += 0.05
         return 200
 
     def hand_over(self, due: float, now: float) -> None:
         bucket = self.recorder.claim(self.due, 0.0)
+        self.sender.hand_over(bucket, due, now, self.due)
         self.due += 1
-        self.sender.hand_over(bucket, due, now)
 
     def serve(self) -> None:
         while self.queue.items:
@@ -69,6 +71,14 @@ def test_waiting_for_a_slot_is_part_of_the_response_time() -> None:
     assert bucket.response
     assert bucket.service.get_max_value() < 51_000
     assert 499_000 < bucket.response.get_max_value() < 501_000
+
+
+def test_a_client_is_told_the_number_of_the_request() -> None:
+    stage = Stage()
+    for _ in range(3):
+        stage.hand_over(due=1000.0, now=1000.0)
+    stage.serve()
+    assert stage.numbers == [0, 1, 2]
 
 
 def test_what_waited_beyond_patience_is_given_up() -> None:
@@ -100,13 +110,13 @@ def test_each_side_of_an_ab_run_has_its_own_queue_and_target() -> None:
     queues = [FakeQueue(), FakeQueue()]
     sender = Sender(
         queues,
-        [lambda: asked.append(0) or 200, lambda: asked.append(1) or 200],
+        [lambda _: asked.append(0) or 200, lambda _: asked.append(1) or 200],
         recorder,
         monotonic=lambda: 1000.0,
         patience=1,
     )
     for number in range(10):
-        sender.hand_over(recorder.claim(number, number / 10), 1000.0, 1000.0)
+        sender.hand_over(recorder.claim(number, number / 10), 1000.0, 1000.0, number)
     assert [len(queue.items) for queue in queues] == [5, 5]
     for queue in queues:
         sender.serve_one(*queue.get())
