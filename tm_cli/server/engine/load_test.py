@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 
 import gevent
 from gevent.event import Event
-from gevent.queue import SimpleQueue
 from locust import User, task
 from locust.env import Environment
 
@@ -25,7 +24,7 @@ from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Sender
+from tm_cli.server.engine.sender import Sender, SlotQueue
 
 
 class Slots:
@@ -73,7 +72,7 @@ class LoadTest:
         self._recorder = Recorder(self._plan)
         self._clients = [client_for(job, target) for target in job.targets]
         self._sender = Sender(
-            [SimpleQueue() for _ in self._plan.sides],
+            [SlotQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
             self._recorder,
             monotonic=time.monotonic,
