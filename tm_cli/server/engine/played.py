@@ -8,7 +8,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.validation import HIGHEST_US
+from tm_cli.server.validation import HIGHEST_US, lowest_equivalent
 
 MOST_STEPS = 200
 """So many names of steps are counted apart in a run; all others count as `OTHER_STEPS`."""
@@ -17,7 +17,6 @@ MOST_ERRORS = 100
 """Likewise for the names of errors."""
 OTHER_ERRORS = "OtherErrors"
 _LONGEST_NAME = 200
-_DIGITS_BITS = 11  # what a histogram of three digits keeps of a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class StepCounts:
         self.has_changed = False
 
     def count(self, seconds: float, result: int | str) -> None:
-        self.times[_rounded(microseconds(seconds))] += 1
+        self.times[lowest_equivalent(microseconds(seconds))] += 1
         if isinstance(result, int):
             self.codes[result] += 1
         else:
@@ -113,9 +112,3 @@ def microseconds(seconds: float) -> int:
     if math.isnan(seconds):
         return HIGHEST_US
     return int(min(max(round(min(seconds, HIGHEST_US) * 1e6), 1), HIGHEST_US))
-
-
-def _rounded(value: int) -> int:
-    """The value as a histogram keeps it: the lowest of those that it does not tell apart."""
-    shift = max(value.bit_length() - _DIGITS_BITS, 0)
-    return value >> shift << shift
