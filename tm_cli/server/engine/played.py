@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tm_cli.server.validation import HIGHEST_US, new_histogram
+from tm_cli.server.validation import HIGHEST_US, lowest_equivalent, new_histogram
 
 MOST_STEPS = 200
 """So many names of steps are counted apart in a run; all others count as `OTHER_STEPS`."""
@@ -15,7 +15,6 @@ MOST_ERRORS = 100
 OTHER_ERRORS = "OtherErrors"
 _LONGEST_NAME = 200
 _LONGEST = HIGHEST_US / 1e6  # seconds
-_DIGITS_BITS = 11  # what a histogram of three digits keeps of a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class StepCounts:
         self.has_changed = False
 
     def count(self, seconds: float, result: int | str) -> None:
-        self.times[rounded(microseconds(seconds))] += 1
+        self.times[lowest_equivalent(microseconds(seconds))] += 1
         if isinstance(result, int):
             self.codes[result] += 1
         else:
@@ -108,10 +107,4 @@ class StepCounts:
 
 def microseconds(seconds: float) -> int:
     """What a histogram can record; what is no time counts as the longest, not as the shortest."""
-    return max(round(seconds * 1e6), 1) if seconds <= _LONGEST else HIGHEST_US
-
-
-def rounded(value: int) -> int:
-    """The value as a histogram keeps it: the lowest of those that it does not tell apart."""
-    shift = max(value.bit_length() - _DIGITS_BITS, 0)
-    return value >> shift << shift
+    return max(round(seconds * 1e6), 1) if -1 < seconds <= _LONGEST else HIGHEST_US

@@ -21,7 +21,6 @@ from tm_cli.server.engine.played import (
     StepCounts,
     StepResult,
     microseconds,
-    rounded,
 )
 from tm_cli.server.engine.saturation import (
     LATE,
@@ -33,7 +32,7 @@ from tm_cli.server.engine.saturation import (
     share_above,
 )
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
-from tm_cli.server.validation import new_histogram, quantiles_ms
+from tm_cli.server.validation import lowest_equivalent, new_histogram, quantiles_ms
 from tm_cli.values.load_curve import Curve
 
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
@@ -107,9 +106,11 @@ class OpenBucket:
         return self._service.histogram
 
     def time(self, response: float, service: float) -> None:
-        time = rounded(microseconds(service))
+        time = lowest_equivalent(microseconds(service))
         self._service.add(time)
-        self._response.add(time if response == service else rounded(microseconds(response)))
+        self._response.add(
+            time if response == service else lowest_equivalent(microseconds(response))
+        )
 
     def document(self) -> dict[str, Any]:
         return {
