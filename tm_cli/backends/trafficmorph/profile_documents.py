@@ -21,6 +21,7 @@ from tm_cli.backends import documents
 from tm_cli.backends.trafficmorph.data_files import read_data
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
+from tm_cli.values.placeholders import has_any, placeholders
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import (
     STRETCH_SECONDS,
@@ -163,9 +164,18 @@ def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
     readers = _READERS | {"data": partial(read_data, directory=directory)}
     found = {key: _read(readers[key], written[key], value) for key, value in fields.items()}
+    _check_placeholders(found, written)
     _check_curve(found)
     _check_stretches(found, fields.get("gate") or {})
     return {**found, **_usual(fields), "_format": FORMAT}
+
+
+def _check_placeholders(found: Mapping[str, Any], written: Mapping[str, str]) -> None:
+    for each in placeholders(found):
+        if each.name is None:
+            key = written[re.split(r"[.\[]", each.place)[0]]
+            problem = "has `${` without a NAME and `}`; `$${` stands for the text itself"
+            raise InvalidDocument(f"{sanitize(each.place)} {problem}", (key,))
 
 
 def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,6 +251,8 @@ def _one_of(words: tuple[str, ...], *, any_case: bool = True) -> Callable[[Any],
 
 def _url(value: Any) -> str:
     url = _text(LONGEST_URL)(value)
+    if has_any(url[: url.find("/", url.find("//") + 2)]):  # scheme and host come with the start
+        return url
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
