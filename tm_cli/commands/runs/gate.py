@@ -132,6 +132,7 @@ def require_support(
     load: Mapping[str, Any],
     *,
     documents: Sequence[Mapping[str, Any]] = (),
+    ending: str = "; nothing was started",
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
@@ -154,7 +155,7 @@ def require_support(
         is_off = load.get(key) is False
         if load.get(key) or (not is_off and any(document.get(key) for document in documents)):
             needs.append(feature)
-    require_features(session, needs, ending="; nothing was started")
+    require_features(session, needs, ending=ending)
 
 
 def require_features(
