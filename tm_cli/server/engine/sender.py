@@ -9,11 +9,13 @@ from typing import Protocol
 from gevent import Timeout
 
 from tm_cli.server.engine.connections import ConnectionPool, PooledConnection
-from tm_cli.server.engine.job import UNEXPECTED_STATUS, EngineJob, RequestTarget
+from tm_cli.server.engine.job import EngineJob, RequestTarget
+from tm_cli.server.engine.played import Played
 from tm_cli.server.engine.recorder import OpenBucket, Recorder
 from tm_cli.server.engine.requests import RequestTemplate
 from tm_cli.server.engine.response import HTTPConnectionClosed, Response
 from tm_cli.server.engine.templates import BadValue
+from tm_cli.values.failures import UNEXPECTED_STATUS
 
 Due = tuple[OpenBucket, float, int]
 """Where a request counts, the monotonic instant at which it is due, and its number."""
@@ -40,7 +42,7 @@ class Sender:
     def __init__(
         self,
         queues: Sequence[DueQueue],
-        send: Sequence[Callable[[int], int | str]],
+        send: Sequence[Callable[[int], int | str | Played]],
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],
