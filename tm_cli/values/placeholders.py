@@ -13,7 +13,9 @@ from typing import Any
 
 from tm_cli.values.api_key import SHORTEST_HIDDEN
 
-_TOKEN = re.compile(
+TOKEN = "TOKEN"  # noqa: S105 - a name
+"""The placeholder that the output of `tokenCommand` fills in."""
+_PART = re.compile(
     r"(?P<macro>\$\$[^\s${}]+\$\$)|(?P<escape>\$\$\{)"
     r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})(?::-(?P<default>[^}]*))?\}|(?P<open>\$\{)"
 )
@@ -54,7 +56,7 @@ def has_any(text: str) -> bool:
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Return the text with its values; raises MissingValue."""
-    return _TOKEN.sub(lambda found: _filled(found, values), text) if has_any(text) else text
+    return _PART.sub(lambda found: _filled(found, values), text) if has_any(text) else text
 
 
 def _filled(found: re.Match[str], values: Mapping[str, str]) -> str:
@@ -90,7 +92,7 @@ def _inside(place: str, value: Any) -> Iterator[Placeholder]:
         case str() if place == "requestHeaders" and (headers := _headers(value)):
             yield from _inside(place, headers)
         case str():
-            for found in _TOKEN.finditer(value) if has_any(value) else ():
+            for found in _PART.finditer(value) if has_any(value) else ():
                 if found["name"] or found["open"]:
                     yield Placeholder(place, found["name"], found["default"])
         case list() | tuple():

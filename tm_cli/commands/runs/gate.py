@@ -366,7 +366,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
             self._note_start(profile)
         if values is None and profile is not None and self._fills_in(profile):
-            values = read_values(self.session, profile.name, profile.document())
+            found = profile.document()
+            values = read_values(self.session, profile.name, found, is_stored=True)
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile, values))
 
     def _fills_in(self, profile: Profile) -> bool:
