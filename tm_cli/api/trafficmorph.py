@@ -239,6 +239,7 @@ class AccountFeatures(CamelCasePayload):
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
     data: Lenient[StrictBool] = None
+    start_values: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

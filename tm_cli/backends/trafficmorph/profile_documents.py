@@ -21,6 +21,7 @@ from tm_cli.backends import documents
 from tm_cli.backends.trafficmorph.data_files import read_data
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
+from tm_cli.values.placeholders import TOKEN, has_any, placeholders
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import (
     STRETCH_SECONDS,
@@ -34,6 +35,8 @@ FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 
 REQUIRED = ("name", "duration", "endpointUrl", "points")
+LOCAL_KEYS = ("tokenCommand", "tokenRefresh")
+"""What only the machine of the command uses: no server gets or stores it."""
 OPTIONAL = (
     "_format",
     "requestPayload",
@@ -54,6 +57,7 @@ OPTIONAL = (
     "warmup",
     "stopEarly",
     "data",
+    *LOCAL_KEYS,
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -67,6 +71,8 @@ AS_TEXT = (
 )
 """Where a value is what the file has, letter by letter: a header `0123` is not a number."""
 
+SHORTEST_REFRESH = 10
+"""Seconds between two calls of the command for a token."""
 SHORTEST, LONGEST = 10, 172_800
 """Seconds of a run."""
 LONGEST_NAME = 120
@@ -161,11 +167,33 @@ def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
             raise InvalidDocument(f"unknown key {_shown(key)}; {hint}", (key,))
     if missing := [key for key in REQUIRED if fields.get(key) is None]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
-    readers = _READERS | {"data": partial(read_data, directory=directory)}
+    readers = _READERS | {
+        "data": partial(read_data, directory=directory),
+        "tokenCommand": partial(_token_command, directory=directory),
+    }
     found = {key: _read(readers[key], written[key], value) for key, value in fields.items()}
+    _check_placeholders(found, written)
+    _check_token(found)
     _check_curve(found)
     _check_stretches(found, fields.get("gate") or {})
     return {**found, **_usual(fields), "_format": FORMAT}
+
+
+def _check_placeholders(found: Mapping[str, Any], written: Mapping[str, str]) -> None:
+    for each in placeholders(found):
+        if each.name is None:
+            key = written[re.split(r"[.\[]", each.place)[0]]
+            problem = "has `${` without a NAME and `}`; `$${` stands for the text itself"
+            raise InvalidDocument(f"{sanitize(each.place)} {problem}", (key,))
+
+
+def _check_token(found: Mapping[str, Any]) -> None:
+    """Refuse a command whose output nothing uses, and a refresh of nothing."""
+    if found.get("tokenRefresh") and not found.get("tokenCommand"):
+        raise InvalidDocument("tokenRefresh needs a tokenCommand", ("tokenRefresh",))
+    if found.get("tokenCommand") and TOKEN not in {each.name for each in placeholders(found)}:
+        problem = f"tokenCommand has no use: no value has ${{{TOKEN}}}"
+        raise InvalidDocument(problem, ("tokenCommand",))
 
 
 def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,6 +269,8 @@ def _one_of(words: tuple[str, ...], *, any_case: bool = True) -> Callable[[Any],
 
 def _url(value: Any) -> str:
     url = _text(LONGEST_URL)(value)
+    if has_any(url[: url.find("/", url.find("//") + 2)]):  # scheme and host come with the start
+        return url
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -270,6 +300,13 @@ def _wait_time(value: Any) -> float:
     if number is None or not 0 <= number <= LONGEST_WAIT:
         raise _expected(value, "a duration of at most an hour, such as 60s")
     return float(number)
+
+
+def _refresh_time(value: Any) -> float:
+    seconds = _wait_time(value)
+    if seconds < SHORTEST_REFRESH:
+        raise _expected(value, f"{SHORTEST_REFRESH}s or more")
+    return seconds
 
 
 def _warmup(value: Any) -> float:
@@ -375,6 +412,26 @@ def _texts(value: Any) -> list[str]:
     return value
 
 
+def _token_command(value: Any, directory: Path | None) -> dict[str, Any]:
+    """Return the command and the directory in which it runs, that of the document.
+
+    A document that is in no file is a server's, and no server names commands.
+    """
+    if directory is None:
+        raise InvalidDocument("can be in a file of yours only; no command of a server is run")
+    words = value if isinstance(value, list) else [value]
+    if not words or not all(isinstance(word, str) and word.strip() for word in words):
+        raise _expected(value, "a command, such as ./token.sh or [./token.sh, --fast]")
+    if any("\0" in word for word in words):
+        raise InvalidDocument("has a NUL character")
+    return {"command": value, "directory": str(directory.absolute())}
+
+
+def uploaded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a document that a server gets."""
+    return {key: value for key, value in document.items() if key not in LOCAL_KEYS}
+
+
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _expected(value, "a mapping")
@@ -404,4 +461,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "waitForTarget": _wait_time,
     "warmup": _warmup,
     "stopEarly": _boolean,
+    "tokenRefresh": _refresh_time,
 }

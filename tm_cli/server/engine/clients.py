@@ -25,7 +25,7 @@ class Client(Protocol):
     def error(self) -> Exception | None: ...
 
     def send(self, number: int = 0) -> int | str | Played:
-        """Play arrival `number` of the curve; whatever goes wrong is its result, no exception."""
+        """Play one arrival, by its number in the curve; whatever goes wrong is its result."""
         ...
 
     def connect(self) -> int | str:

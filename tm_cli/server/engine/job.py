@@ -28,6 +28,7 @@ from tm_cli.server.engine.variables import VisitorVariables
 from tm_cli.server.profiles import DataSource
 from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
+from tm_cli.values.placeholders import hide_values
 from tm_cli.values.urls import ascii_host, port_of
 
 MAX_SLOTS = 900
@@ -116,7 +117,8 @@ class EngineJob(BaseModel):
     `expect_status` every other status is a failure. `timeout` is that of a request;
     `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
     certificates to trust in addition to the system's. `data` has the values of the macros in target
-    URL, headers and body.
+    URL, headers and body. `values` are what placeholders were filled in with; they stay in the
+    server, which hides them in texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -145,6 +147,7 @@ class EngineJob(BaseModel):
     expect_status: frozenset[int] | None = None
     ca_file: str | None = None
     data: tuple[DataSource, ...] = ()
+    values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
 
     @classmethod
     def parse(cls, document: object) -> Self:
@@ -182,6 +185,10 @@ class EngineJob(BaseModel):
     def targets(self) -> list["RequestTarget"]:
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
         return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
+
+    def hide(self, text: str) -> str:
+        """Return a text for people without the values."""
+        return hide_values(text, self.values)
 
     @cached_property
     def variables(self) -> VisitorVariables:

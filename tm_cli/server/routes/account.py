@@ -37,6 +37,7 @@ async def get_account(request: Request) -> Response:
                 "plans": True,
                 "calibration": True,
                 "data": True,
+                "startValues": True,
             },
         }
     )

@@ -23,8 +23,9 @@ from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.server.web.schemas import StartBody
+from tm_cli.server.web.schemas import StartBody, check_url
 from tm_cli.server.web.services import Quota, Services
+from tm_cli.values.placeholders import MissingValue
 from tm_cli.values.thresholds import stretch_problem
 
 _ORIGIN = re.compile(r"[^/?#]*//[^/?#]*")
@@ -225,11 +226,12 @@ async def prepare_run(
     """Check everything that can be checked before the start; raises `Refusal`."""
     fields = profile.fields
     require_runnable(fields)
+    filled = _with_values(fields, asked.values or {})
     region = choose_region(asked.region, fields, services.agents.workers)
-    addresses = await services.check_target(fields.target_url, region)
-    target = CheckedTarget(fields.target_url, addresses)
+    addresses = await services.check_target(filled.target_url, region)
+    target = CheckedTarget(filled.target_url, addresses)
     second = await _second_target(services, asked, target, region)
-    probe = await _probe(services, fields, region, asked.wait_for_target)
+    probe = await _probe(services, filled, region, asked.wait_for_target)
     warmup = warmup_of_run(asked.warmup, fields)
     thresholds = thresholds_of_run(asked.gate, fields.gate)
     _check_stretches(thresholds, fields, warmup)
@@ -257,14 +259,29 @@ async def prepare_run(
     )
     job = engine_job(
         run.run_id,
-        fields,
+        filled,
         services.quota,
         target,
         second,
         probe=probe,
         expect_status=thresholds.get("expectStatus"),
+        values=asked.values or {},
     )
     return run, job
+
+
+def _with_values(fields: ProfileFields, values: Mapping[str, str]) -> ProfileFields:
+    """The profile as it is sent; what is stored and compared keeps the placeholders."""
+    try:
+        filled = fields.filled(values)
+    except MissingValue as missing:
+        raise Refusal(f"The profile uses {missing}; the start has to bring it (`values`)") from None
+    if filled.target_url == fields.target_url:
+        return filled
+    try:
+        return filled.model_copy(update={"target_url": check_url(filled.target_url)})
+    except ValueError as problem:
+        raise Refusal(f"targetUrl: {problem}") from None
 
 
 def warmup_of_run(asked: float | None, fields: ProfileFields) -> float:

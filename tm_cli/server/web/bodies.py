@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from tm_cli.server.validation import problems
+from tm_cli.values.placeholders import hide_values
 
 
 class Refusal(Exception):
@@ -29,6 +30,11 @@ class Refusal(Exception):
         self.status = status
         self.code = code
         self.headers = headers
+
+    def hiding(self, values: Mapping[str, str]) -> Refusal:
+        """Return the same without values that are shown nowhere."""
+        message = hide_values(self.message, values)
+        return Refusal(message, status=self.status, code=self.code, headers=self.headers)
 
     @property
     def envelope(self) -> dict[str, str]:

@@ -24,6 +24,7 @@ from tm_cli.server.profiles import (
 )
 from tm_cli.server.targets import literal_refusal
 from tm_cli.values.data_sets import LONGEST_CSV, MOST_DATA_SETS, repeated_column, size_of
+from tm_cli.values.placeholders import has_any
 from tm_cli.values.urls import with_ascii_host
 
 
@@ -38,6 +39,7 @@ def is_timezone(name: str) -> bool:
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ORIGIN = re.compile(r"^([^/?#]*(?://[^/?#]*)?).*$", re.DOTALL)
 _TAG = re.compile(r"[a-z0-9._-]{1,60}")
 
 
@@ -54,8 +56,13 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_url(url: str) -> str:
-    """Accept an absolute http(s) URL; macros are fine here, and looked at when a run starts."""
+def check_url(url: str) -> str:
+    """Accept an absolute http(s) URL.
+
+    Macros and placeholders are fine here, and looked at when a run starts.
+    """
+    if has_any(_ORIGIN.sub(r"\1", url)):
+        return _check_characters(url)
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -63,11 +70,16 @@ def _check_url(url: str) -> str:
         raise ValueError(f"is not a URL: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an absolute http or https URL")
-    if any(char <= " " or char == "\x7f" for char in url):
-        raise ValueError("must not contain blanks or control characters")
+    _check_characters(url)
     url = url if "$$" in parts.netloc else with_ascii_host(url)
     if refusal := literal_refusal(urlsplit(url).hostname or ""):
         raise ValueError(refusal)
+    return url
+
+
+def _check_characters(url: str) -> str:
+    if any(char <= " " or char == "\x7f" for char in url):
+        raise ValueError("must not contain blanks or control characters")
     return url
 
 
@@ -119,7 +131,7 @@ def _check_data(sources: list[DataSource]) -> list[DataSource]:
 Data = Annotated[list[DataSource], Field(max_length=MOST_DATA_SETS), AfterValidator(_check_data)]
 Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
 Name = Annotated[str, AfterValidator(_check_name)]
-Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_check_url)]
+Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(check_url)]
 Script = Annotated[str, StringConstraints(max_length=50_000)]
 Headers = Annotated[str, StringConstraints(max_length=50_000), AfterValidator(_check_headers)]
 Method = Annotated[
@@ -220,6 +232,13 @@ def _check_tag(tag: str) -> str:
     return tag
 
 
+Values = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")],
+        Annotated[str, Field(max_length=50_000)],
+    ],
+    Field(max_length=200),
+]
 Tag = Annotated[str, AfterValidator(_check_tag)]
 
 
@@ -230,7 +249,7 @@ class StartBody(Wire):
     against a second target, `gate` holds thresholds that differ from the defaults,
     `wait_for_target` and `warmup` are in seconds and replace those of the profile, as `stop_early`
     does: whether the run ends as soon as its verdict is known, which an A/B run does unless it is
-    told not to.
+    told not to. `values` are those of the placeholders; they are not stored.
     """
 
     region: Region | None = None
@@ -241,6 +260,7 @@ class StartBody(Wire):
     wait_for_target: WaitTime | None = None
     warmup: Warmup | None = None
     stop_early: bool | None = None
+    values: Values | None = None
 
 
 class PlanBody(Wire):
