@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
@@ -29,6 +30,8 @@ MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
+JOURNEY_TIMEOUT = 60.0
+"""Seconds that a visitor who sends several requests may take, think time included."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -129,6 +132,7 @@ class EngineJob(BaseModel):
     loop: bool = False
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = DEFAULT_SLOTS
     timeout: Positive = REQUEST_TIMEOUT
+    journey_timeout: Positive = JOURNEY_TIMEOUT
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
@@ -136,6 +140,7 @@ class EngineJob(BaseModel):
     probe: Probe | None = None
     expect_status: frozenset[int] | None = None
     ca_file: str | None = None
+    locustfile: JobLocustfile | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:
@@ -168,6 +173,11 @@ class EngineJob(BaseModel):
     def targets(self) -> list["RequestTarget"]:
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
         return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
+
+    @property
+    def arrival_timeout(self) -> float:
+        """Seconds that what the curve counts may take: a request, or a visitor with several."""
+        return self.journey_timeout if self.locustfile else self.timeout
 
     @property
     def plan(self) -> RequestPlan:
