@@ -50,16 +50,25 @@ def hash_of(source: bytes) -> str:
 
 def check_trusted(path: Path, environ: Mapping[str, str]) -> None:
     """Raise UnusableLocustfile if other users may have written the file, or modules next to it."""
-    for place in (path, path.parent):
-        try:
-            status = place.stat()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no file name"
-            raise UnusableLocustfile(f"cannot read the locustfile {path}: {reason}") from None
-        if place is path and not stat.S_ISREG(status.st_mode):
-            raise UnusableLocustfile(f"the locustfile {path} is not a regular file")
-        if os.name == "posix" and (problem := _problem(place, status, environ)):
-            raise UnusableLocustfile(f"the locustfile {path} is not played: {problem}")
+    if not stat.S_ISREG(_check(path, environ).st_mode):
+        raise UnusableLocustfile(f"the locustfile {path} is not a regular file")
+    check_directory(path.parent, environ)
+
+
+def check_directory(path: Path, environ: Mapping[str, str]) -> None:
+    """Raise UnusableLocustfile if a locustfile could import modules of other users from there."""
+    _check(path, environ)
+
+
+def _check(path: Path, environ: Mapping[str, str]) -> os.stat_result:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no file name"
+        raise UnusableLocustfile(f"cannot read {path}: {reason}") from None
+    if os.name == "posix" and (problem := _problem(path, status, environ)):
+        raise UnusableLocustfile(f"no locustfile is played from there: {problem}")
+    return status
 
 
 def _problem(place: Path, status: os.stat_result, environ: Mapping[str, str]) -> str | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from tm_cli.server.engine.locustfiles.reference import LocustfileReference
 from tm_cli.values.load_curve import Interpolation
 
 
@@ -80,6 +81,7 @@ class ProfileFields(Wire):
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
+    locustfile: LocustfileReference | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:

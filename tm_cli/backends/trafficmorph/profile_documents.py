@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from tm_cli.api import strict_json
 from tm_cli.backends import documents
+from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import as_number, did_you_mean, sanitize
@@ -51,6 +52,7 @@ OPTIONAL = (
     "waitForTarget",
     "warmup",
     "stopEarly",
+    locustfiles.KEY,
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -88,7 +90,9 @@ LONGEST_WAIT = 3600.0
 
 
 def names_document(text: str) -> bool:
-    """Whether a PROFILE argument means a file: by its suffix or by a path separator."""
+    """Whether a PROFILE argument means a document: by its suffix or by a path separator."""
+    if locustfiles.names_locustfile(text):
+        return False
     return Path(text).suffix.lower() in SUFFIXES or "/" in text or "\\" in text
 
 
@@ -99,7 +103,11 @@ def read_document(path: Path) -> dict[str, Any]:
     key, misses a required one, has one that no profile has, or a value that no server takes.
     """
     hint = "`tm profiles export` writes one to start from"
-    return documents.read_document(path, "profile document", portable, as_text=AS_TEXT, hint=hint)
+
+    def check(document: Any) -> dict[str, Any]:
+        return portable(locustfiles.complete(document, path.parent))
+
+    return documents.read_document(path, "profile document", check, as_text=AS_TEXT, hint=hint)
 
 
 _PLAIN_URL = re.compile(r"http://([a-z0-9.]+(?::[0-9]+)?)((?:/[a-z0-9_]+)*|/)")
@@ -397,4 +405,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "waitForTarget": _wait_time,
     "warmup": _warmup,
     "stopEarly": _boolean,
+    locustfiles.KEY: locustfiles.read_reference,
 }

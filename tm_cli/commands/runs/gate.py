@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
+from tm_cli.backends.trafficmorph import locustfiles
+from tm_cli.backends.trafficmorph.profile_documents import names_document
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import (
@@ -30,6 +32,7 @@ from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
     find_profile,
     import_document,
+    require_load,
     resolve_profile,
     upload_profile,
 )
@@ -40,7 +43,7 @@ from tm_cli.gate.policy import Gate
 from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import LOCAL, check_url, require_another
+from tm_cli.values.urls import LOCAL, check_url, is_loopback, require_another
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ _OF_THE_LOAD = {
     "waitForTarget": WAITING,
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
+    locustfiles.KEY: ("locustfiles", "play a locustfile"),
 }
 """What the embedded server alone does, by the key in documents and starts."""
 
@@ -179,7 +183,7 @@ def _features(session: CommandContext) -> AccountFeatures | None:
 
 
 def _document(session: CommandContext, text: str) -> dict[str, Any] | None:
-    from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
+    from tm_cli.backends.trafficmorph.profile_documents import read_document
 
     return read_document(session.context.cwd / text) if names_document(text) else None
 
@@ -197,6 +201,8 @@ class StartRequest:
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
+    locustfile: Mapping[str, Any] | None = None
+    """Where a server on this machine finds the locustfile of the profile."""
 
     @property
     def load(self) -> dict[str, Any]:
@@ -211,7 +217,8 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What it says about how to run and how to judge."""
-        return self.comparison.document() | self.load
+        located = {locustfiles.KEY: self.locustfile} if self.locustfile else {}
+        return self.comparison.document() | self.load | located
 
 
 def read_request(
@@ -266,18 +273,21 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         session = self.session
         if request.document is not None:
             require_another(request.comparison.against, str(request.document["endpointUrl"]))
-            require_support(session, request.comparison, request.load)
+            load = {key: request.document.get(key) for key in _OF_THE_LOAD} | request.load
+            require_support(session, request.comparison, load)
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
-            return [self._planned(ref, request, gate)]
+            return [self._planned(ref, request.profiles[0], request, gate)]
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, session.context.cwd)
+            require_load(text)
         require_support(session, request.comparison, request.load, profiles=request.profiles)
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)
         refs = self._upload(request.profiles)
-        runs = [self._planned(ref, request, gate) for ref in refs]
+        named = zip(refs, request.profiles, strict=True)
+        runs = [self._planned(ref, text, request, gate) for ref, text in named]
         for ref in refs:
             self._require_live_data(ref, gate)
         return runs
@@ -336,7 +346,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return run_control(started["run_id"], started["status"], started["profile_id"])
 
     def _planned(
-        self, ref: ProfileRef, request: StartRequest, gate: Gate | None
+        self, ref: ProfileRef, text: str, request: StartRequest, gate: Gate | None
     ) -> FollowedRun[TrafficMorphRuns]:
         is_needed = gate is not None or request.comparison.against is not None
         profile = self._read_profile(ref, is_needed=is_needed)
@@ -347,7 +357,26 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 self._check_rate(profile)
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
             self._note_start(profile)
+        request = replace(request, locustfile=self._locustfile(text, request, profile))
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
+
+    def _locustfile(
+        self, text: str, request: StartRequest, profile: Profile | None
+    ) -> Mapping[str, Any] | None:
+        """Return where the locustfile of the profile is, for a server on this machine alone."""
+        session, cwd = self.session, self.session.context.cwd
+        document = request.document or _document(session, text)
+        reference = (document or {}).get(locustfiles.KEY) or (profile and profile.locustfile)
+        is_here = self.server == LOCAL or is_loopback(self.server)
+        if not (isinstance(reference, Mapping) and is_here and request.region in (None, LOCAL)):
+            return None
+        directory = (cwd / text).parent if names_document(text) else cwd
+        path = (directory / str(reference.get("file"))).resolve()
+        if not path.is_file():
+            return None
+        for what in locustfiles.replaced_by_curve(path):
+            session.note(f"tm: {path.name}: {sanitize(what)} is ignored; the curve is the load")
+        return locustfiles.start_terms(reference, path, cwd, session.context.environ)
 
     def _read_profile(self, ref: ProfileRef, *, is_needed: bool) -> Profile | None:
         """Return the stored profile; None where it cannot be read and is only for messages."""
@@ -558,7 +587,10 @@ def describe_load(profile: Profile) -> str:
     """Return what a profile sends where, how often and for how long; without the query."""
     url, _, query = sanitize(profile.target_url).partition("?")
     rates = sorted({point.y for point in profile.points or []})
-    parts = [sanitize(profile.http_method or "requests"), url + "?..." * bool(query)]
+    what = sanitize(profile.http_method or "requests")
+    if isinstance(profile.locustfile, Mapping):
+        what = f"visitors of {sanitize(profile.locustfile.get('file'))} to"
+    parts = [what, url + "?..." * bool(query)]
     if rates:
         lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""
         parts.append(f"at {lowest}{rates[-1]:g}/s")

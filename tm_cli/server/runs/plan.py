@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
@@ -156,8 +157,9 @@ def load_of(
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
     An A/B run is comparable only with those against the same second target, a run with a warm-up
-    only with those that have the same.
+    only with those that have the same, and one of a locustfile only with those of the same text.
     """
+    played = _played(fields)
     facts: Sequence[object] = (
         fields.target_url,
         fields.http_method,
@@ -167,6 +169,7 @@ def load_of(
         region,
         *([against_url] if against_url else []),
         *([["warm-up", warmup]] if warmup else []),  # older runs, which had none, stay comparable
+        *([["locustfile", played]] if played else []),
     )
     traits = {
         "target": fields.target_url,
@@ -176,8 +179,15 @@ def load_of(
         "region": region,
         "second target": against_url or "",
         "warm-up": f"{warmup:g}",
+        "locustfile": played,
     }
     return LoadFingerprint(_digest(facts), traits)
+
+
+def _played(fields: ProfileFields) -> str:
+    """What visitors do: the file and the parts of it; modules that it imports are not known."""
+    file = fields.locustfile
+    return _digest([file.sha256, sorted(file.classes), sorted(file.tags)]) if file else ""
 
 
 def _digest(facts: Sequence[object]) -> str:
@@ -204,9 +214,15 @@ async def prepare_run(
     target = CheckedTarget(fields.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, fields, region, asked.wait_for_target)
+    locustfile = _locustfile(services, fields, asked, region)
     warmup = warmup_of_run(asked.warmup, fields)
     thresholds = thresholds_of_run(asked.gate, fields.gate)
     _check_stretches(thresholds, fields, warmup)
+    if locustfile and thresholds.get("expectStatus"):
+        raise Refusal(
+            "gate: expectStatus is about the requests of a profile; in a locustfile, "
+            "catch_response says which answers are failures"
+        )
     load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
@@ -237,8 +253,20 @@ async def prepare_run(
         second,
         probe=probe,
         expect_status=thresholds.get("expectStatus"),
+        locustfile=locustfile,
     )
     return run, job
+
+
+def _locustfile(
+    services: Services, fields: ProfileFields, asked: StartBody, region: str
+) -> JobLocustfile | None:
+    """The locustfile of a run; agents find theirs themselves. Raises `Refusal` without it."""
+    if fields.locustfile is None:
+        return None
+    if region != LOCAL:
+        return JobLocustfile(**fields.locustfile.model_dump())
+    return services.locustfiles.job(fields.locustfile, asked.locustfile)
 
 
 def warmup_of_run(asked: float | None, fields: ProfileFields) -> float:

@@ -54,12 +54,14 @@ def load_users(job: JobLocustfile) -> list[type[User]]:
 def _enter(place: LocustfilePlace) -> None:
     """Have the file find what it finds when Locust runs it: modules, files, variables."""
     os.environ.update(place.variables)
+    here = [str(Path(place.path).parent)]
     if place.directory is not None:
         try:
             os.chdir(place.directory)
         except OSError as error:
-            _LOG.warning("cannot work in %s: %s", place.directory, error)
-    sys.path.insert(0, str(Path(place.path).parent))
+            raise JobError(f"cannot work in {place.directory}: {error.strerror}") from None
+        here.append(place.directory)
+    sys.path[:0] = here
 
 
 def _run(source: bytes, place: LocustfilePlace, job: JobLocustfile) -> ModuleType:
