@@ -16,7 +16,7 @@ from gevent.event import Event
 from locust import User, task
 from locust.env import Environment
 
-from tm_cli.server.engine.clients import client_for
+from tm_cli.server.engine.clients import client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import EventWriter
@@ -70,7 +70,8 @@ class LoadTest:
         self._events = events
         self._plan = job.plan
         self._recorder = Recorder(self._plan)
-        self._clients = [client_for(job, target) for target in job.targets]
+        self._scenario = scenario_for(job, self.stop)
+        self._clients = [client_for(job, target, self._scenario) for target in job.targets]
         self._sender = Sender(
             [SlotQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
@@ -108,6 +109,8 @@ class LoadTest:
     def run(self) -> None:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
+        if self._scenario:
+            self._scenario.begin()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
         is_complete = self._dispatcher.run()
@@ -119,6 +122,8 @@ class LoadTest:
         elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
         self._report_results(elapsed, at_the_end=True)
         self._report_targets()
+        if self._scenario:
+            self._scenario.end()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
