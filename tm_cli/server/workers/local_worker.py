@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from tm_cli.runtime import child_environment
-from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.workers.engine_events import EngineEvent, parse_event
 
 DEFAULT_COMMAND = tuple(child_environment.command("tm_cli.server.engine"))
@@ -31,8 +30,8 @@ class EngineProcess:
         self._stderr_reader = asyncio.create_task(self._read_stderr())
 
     @classmethod
-    async def start(cls, command: Sequence[str], job: EngineJob) -> EngineProcess:
-        """Start the engine and hand it its job; OSError when it cannot be started."""
+    async def start(cls, command: Sequence[str], first_line: str) -> EngineProcess:
+        """Start the engine and hand it its first line; OSError when it cannot be started."""
         # A session of its own, so that Ctrl-C at the terminal reaches the server alone, which
         # then decides how the run ends. Windows groups processes by a flag instead.
         process = await asyncio.create_subprocess_exec(
@@ -46,7 +45,7 @@ class EngineProcess:
             creationflags=0x00000200 if sys.platform == "win32" else 0,
         )
         engine = cls(process)
-        engine.write_line(job.to_line())
+        engine.write_line(first_line)
         return engine
 
     @property

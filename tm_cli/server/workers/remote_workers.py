@@ -202,7 +202,7 @@ def launch_with(
         job = job.model_copy(update={"ca_file": ca_file})
         shares = split(slots)
         if len(shares) == 1:
-            return await EngineProcess.start(command, _with_slots(job, slots))
+            return await EngineProcess.start(command, _with_slots(job, slots).to_line())
         return await WorkerGroup.start(_local_workers(command, shares), job, clock)
 
     return launch
@@ -220,7 +220,7 @@ def split(slots: int) -> list[int]:
 
 def _local_workers(command: Sequence[str], shares: Sequence[int]) -> list[WorkerSpec]:
     async def start(slots: int, job: EngineJob) -> RunningEngine:
-        return await EngineProcess.start(command, _with_slots(job, slots))
+        return await EngineProcess.start(command, _with_slots(job, slots).to_line())
 
     return [
         WorkerSpec(f"{LOCAL}/{number}", partial(start, slots))
