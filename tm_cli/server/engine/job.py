@@ -144,7 +144,7 @@ class EngineJob(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise JobError(f"the job is invalid: {_reasons(error)}") from error
+            raise JobError(f"the job is invalid: {reasons(error)}") from error
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Self:
@@ -242,5 +242,5 @@ class RequestTarget(BaseModel):
         )
 
 
-def _reasons(error: ValidationError) -> str:
+def reasons(error: ValidationError) -> str:
     return "; ".join(f"{field}: {text}" if field else text for field, text in problems(error))

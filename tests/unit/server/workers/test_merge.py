@@ -6,7 +6,7 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.workers.aggregate import BucketMerge, merged
+from tm_cli.server.engine.distributed.aggregate import BucketMerge, merged
 from tm_cli.server.workers.engine_events import EngineBucket
 
 
