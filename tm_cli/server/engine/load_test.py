@@ -18,6 +18,7 @@ from gevent.queue import SimpleQueue
 from locust import User, task
 from locust.env import Environment
 
+from tm_cli.server.engine.clients import client_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import Events, Patience
@@ -25,7 +26,7 @@ from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Sender, TargetClient
+from tm_cli.server.engine.sender import Sender
 
 StartSlots = Callable[[Callable[[], None], int], object]
 """Has so many slots run a function that never returns; they live as long as what it returns."""
@@ -100,7 +101,7 @@ class LoadTest:
         self._events = events
         self._plan = job.plan
         self._recorder = Recorder(self._plan)
-        self._clients = [TargetClient(job, target) for target in job.targets]
+        self._clients = [client_for(job, target) for target in job.targets]
         self._sender = Sender(
             [SimpleQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
@@ -147,7 +148,7 @@ class LoadTest:
         if reporting.exception:
             raise reporting.exception
         elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
-        self._report_buckets(elapsed)
+        self._report_results(elapsed, at_the_end=True)
         self._report_targets()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
@@ -215,7 +216,7 @@ class LoadTest:
         """Let queued requests begin within `patience` seconds, and those under way end."""
         self._wait_until_idle(patience)
         self._sender.give_up_waiting()
-        self._wait_until_idle(self._job.timeout + _GRACE)
+        self._wait_until_idle(self._job.arrival_timeout + _GRACE)
 
     def _wait_until_idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -229,7 +230,7 @@ class LoadTest:
             self._events.write(
                 "progress", **self._report.progress(elapsed, is_paused=self._clock.is_paused)
             )
-            self._report_buckets(elapsed)
+            self._report_results(elapsed)
             self._report_targets()
 
     def _report_targets(self) -> None:
@@ -237,12 +238,12 @@ class LoadTest:
             if requests := client.requests:
                 self._events.write("addresses", side=side, requests=requests)
             self._events.write(
-                "transfers", side=side, bodies=client.bodies, repeated=client.repeated
+                "transfers", side=side, bodies=dict(client.bodies), repeated=client.repeated
             )
 
-    def _report_buckets(self, elapsed: float) -> None:
-        for bucket in self._report.buckets(elapsed):
-            self._events.write("bucket", **bucket)
+    def _report_results(self, elapsed: float, *, at_the_end: bool = False) -> None:
+        for event, fields in self._report.results(elapsed, at_the_end=at_the_end):
+            self._events.write(event, **fields)
             gevent.sleep(0)  # encoding takes a millisecond or two; let due requests pass
 
 

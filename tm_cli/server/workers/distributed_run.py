@@ -105,7 +105,7 @@ class DistributedRun:
         role = MasterRole(
             job=job, workers=[spec.label for spec in workers], senders=senders, keys=for_master
         )
-        master = await EngineProcess.start(command, role.to_line())
+        master = await EngineProcess.start(command, role.to_line(), workers=len(workers))
         run = cls(master, for_workers, job.run_id)
         try:
             await run._wait_until_listening()

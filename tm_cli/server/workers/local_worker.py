@@ -30,8 +30,13 @@ class EngineProcess:
         self._stderr_reader = asyncio.create_task(self._read_stderr())
 
     @classmethod
-    async def start(cls, command: Sequence[str], first_line: str) -> EngineProcess:
-        """Start the engine and hand it its first line; OSError when it cannot be started."""
+    async def start(
+        cls, command: Sequence[str], first_line: str, *, workers: int = 1
+    ) -> EngineProcess:
+        """Start the engine and hand it its first line; OSError when it cannot be started.
+
+        A master's lines may hold what each of its `workers` has measured.
+        """
         # A session of its own, so that Ctrl-C at the terminal reaches the server alone, which
         # then decides how the run ends. Windows groups processes by a flag instead.
         process = await asyncio.create_subprocess_exec(
@@ -40,7 +45,7 @@ class EngineProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=child_environment.environment(os.environ),
-            limit=_MAX_LINE,
+            limit=_MAX_LINE * workers,
             start_new_session=True,
             creationflags=0x00000200 if sys.platform == "win32" else 0,
         )

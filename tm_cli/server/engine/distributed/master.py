@@ -58,7 +58,7 @@ class Master:
         self._coordinator = Coordinator(
             role.workers,
             WholePlan(role.job.plan),
-            request_timeout=role.job.timeout,
+            request_timeout=role.job.arrival_timeout,
             now=time.monotonic(),
             probe_timeout=role.job.probe.wait + 3 * role.job.timeout if role.job.probe else 0.0,
         )

@@ -25,7 +25,8 @@ class Outbox:
     def write(self, event: str, **fields: Any) -> None:
         self._number += 1
         if event in _CUMULATIVE:  # the new one says all that the old one did
-            key = event, fields.get("index"), fields.get("side")
+            steps = fields.get("steps", ())
+            key = event, fields.get("index"), fields.get("side"), *sorted(steps)
             self._lines.pop(self._newest.get(key, 0), None)
             self._newest[key] = self._number
         self._lines[self._number] = json.dumps({"event": event, **fields}, allow_nan=False)
