@@ -158,7 +158,7 @@ class EngineJob(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise JobError(f"the job is invalid: {_reasons(error)}") from error
+            raise JobError(f"the job is invalid: {reasons(error)}") from error
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Self:
@@ -189,6 +189,11 @@ class EngineJob(BaseModel):
     def targets(self) -> list["RequestTarget"]:
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
         return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
+
+    @property
+    def connections(self) -> int:
+        """How many may be open at the same time; a visitor of a locustfile may have several."""
+        return self.slots * (2 if self.locustfile else 1)
 
     def hide(self, text: str) -> str:
         """Return a text for people without the values."""
@@ -279,5 +284,5 @@ def _quoted(text: str) -> str:
     return "$$".join(parts)
 
 
-def _reasons(error: ValidationError) -> str:
+def reasons(error: ValidationError) -> str:
     return "; ".join(f"{field}: {text}" if field else text for field, text in problems(error))
