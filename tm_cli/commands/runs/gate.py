@@ -58,6 +58,7 @@ _OF_THE_LOAD = {
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
     "data": ("data", "fill in requests from data (`data`)"),
+    "clientCertificate": ("client_certificates", "show a client certificate to the target"),
 }
 """What the embedded server alone does, by the key in documents and starts."""
 

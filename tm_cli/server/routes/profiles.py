@@ -84,7 +84,7 @@ def export_document(fields: ProfileFields) -> dict[str, Any]:
     for key, value in fields.to_wire().items():
         if key not in _NEVER_INSIDE:
             document[_document_name(key)] = value
-    for key in ("schedule", "waitForTarget", "warmup", "stopEarly", "data"):
+    for key in ("schedule", "waitForTarget", "warmup", "stopEarly", "data", "clientCertificate"):
         if document[key] in (None, ()):
             del document[key]
     return document

@@ -89,6 +89,7 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "expect_status": None,
         "ca_file": None,
         "data": [],
+        "client_certificate": None,
     }
 
 
