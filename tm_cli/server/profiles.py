@@ -82,7 +82,7 @@ class ClientCertificate(Wire):
 
     cert: Path
     key: Path | None = None
-    password: Annotated[str, Field(max_length=1000, repr=False)] | None = None
+    password: Annotated[str, Field(max_length=1000)] | None = None
 
 
 _FILLED = ("target_url", "readiness_url", "request_body")
