@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from tm_cli.server.engine.locustfiles.reference import LocustfileReference
 from tm_cli.values.data_sets import DataSet, InvalidData, Mode, read_data_set
 from tm_cli.values.load_curve import Interpolation
 from tm_cli.values.placeholders import fill, fill_all
@@ -119,6 +120,7 @@ class ProfileFields(Wire):
     gate: dict[str, Any] | None = None
     data: tuple[DataSource, ...] = ()
     client_certificate: ClientCertificate | None = None
+    locustfile: LocustfileReference | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:

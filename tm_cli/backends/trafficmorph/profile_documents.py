@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from tm_cli.api import strict_json
 from tm_cli.backends import documents
+from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.document_files import (
     LOCAL_KEYS,
     read_certificate,
@@ -61,6 +62,7 @@ OPTIONAL = (
     "stopEarly",
     "data",
     "clientCertificate",
+    locustfiles.KEY,
     *LOCAL_KEYS,
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
@@ -101,7 +103,9 @@ LONGEST_WAIT = 3600.0
 
 
 def names_document(text: str) -> bool:
-    """Whether a PROFILE argument means a file: by its suffix or by a path separator."""
+    """Whether a PROFILE argument means a document: by its suffix or by a path separator."""
+    if locustfiles.names_locustfile(text):
+        return False
     return Path(text).suffix.lower() in SUFFIXES or "/" in text or "\\" in text
 
 
@@ -112,7 +116,10 @@ def read_document(path: Path) -> dict[str, Any]:
     key, misses a required one, has one that no profile has, or a value that no server takes.
     """
     hint = "`tm profiles export` writes one to start from"
-    check = partial(portable, directory=path.parent)
+
+    def check(document: Any) -> dict[str, Any]:
+        return portable(locustfiles.complete(document, path.parent), directory=path.parent)
+
     return documents.read_document(path, "profile document", check, as_text=AS_TEXT, hint=hint)
 
 
@@ -447,4 +454,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "warmup": _warmup,
     "stopEarly": _boolean,
     "tokenRefresh": _refresh_time,
+    locustfiles.KEY: locustfiles.read_reference,
 }

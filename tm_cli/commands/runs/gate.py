@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
+from tm_cli.backends.trafficmorph import locustfiles
+from tm_cli.backends.trafficmorph.profile_documents import names_document
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import (
@@ -31,6 +33,7 @@ from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
     find_profile,
     import_document,
+    require_load,
     resolve_profile,
     upload_profile,
 )
@@ -42,7 +45,7 @@ from tm_cli.settings import TRAFFICMORPH
 from tm_cli.values.durations import format_duration
 from tm_cli.values.placeholders import needs_filling
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import LOCAL, check_url, require_another
+from tm_cli.values.urls import LOCAL, check_url, is_loopback, require_another
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ _OF_THE_LOAD = {
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
     "data": ("data", "fill in requests from data (`data`)"),
     "clientCertificate": ("client_certificates", "show a client certificate to the target"),
+    locustfiles.KEY: ("locustfiles", "play a locustfile"),
 }
 """What the embedded server alone does, by the key in documents and starts."""
 
@@ -185,7 +189,7 @@ def _features(session: CommandContext) -> AccountFeatures | None:
 
 
 def _document(session: CommandContext, text: str) -> dict[str, Any] | None:
-    from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
+    from tm_cli.backends.trafficmorph.profile_documents import read_document
 
     return read_document(session.context.cwd / text) if names_document(text) else None
 
@@ -203,6 +207,8 @@ class StartRequest:
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
+    locustfile: Mapping[str, Any] | None = None
+    """Where a server on this machine finds the locustfile of the profile."""
 
     @property
     def load(self) -> dict[str, Any]:
@@ -217,7 +223,8 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What it says about how to run and how to judge."""
-        return self.comparison.document() | self.load
+        located = {locustfiles.KEY: self.locustfile} if self.locustfile else {}
+        return self.comparison.document() | self.load | located
 
 
 def read_request(
@@ -275,9 +282,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             own = read_values(session, request.profiles[0], request.document)
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
-            return [self._planned(ref, request, gate, own)]
+            return [self._planned(ref, request.profiles[0], request, gate, own)]
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, session.context.cwd)
+            require_load(text)
         found = [_document(session, text) for text in request.profiles]
         documents = [document for document in found if document]
         require_support(session, request.comparison, request.load, documents=documents)
@@ -290,7 +298,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             self._limit_runs(request)
         refs = self._upload(request.profiles)
         runs = [
-            self._planned(ref, request, gate, each) for ref, each in zip(refs, values, strict=True)
+            self._planned(ref, text, request, gate, each)
+            for ref, text, each in zip(refs, request.profiles, values, strict=True)
         ]
         for ref in refs:
             self._require_live_data(ref, gate)
@@ -352,6 +361,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def _planned(
         self,
         ref: ProfileRef,
+        text: str,
         request: StartRequest,
         gate: Gate | None,
         values: Mapping[str, str] | None,
@@ -369,6 +379,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         if values is None and profile is not None and self._fills_in(profile):
             found = profile.document()
             values = read_values(self.session, profile.name, found, is_stored=True)
+        request = replace(request, locustfile=self._locustfile(text, request, profile))
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile, values))
 
     def _fills_in(self, profile: Profile) -> bool:
@@ -377,6 +388,24 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             return False
         features = _features(self.session)
         return features is not None and features.start_values is True
+
+    def _locustfile(
+        self, text: str, request: StartRequest, profile: Profile | None
+    ) -> Mapping[str, Any] | None:
+        """Return where the locustfile of the profile is, for a server on this machine alone."""
+        session, cwd = self.session, self.session.context.cwd
+        document = request.document or _document(session, text)
+        reference = (document or {}).get(locustfiles.KEY) or (profile and profile.locustfile)
+        is_here = self.server == LOCAL or is_loopback(self.server)
+        if not (isinstance(reference, Mapping) and is_here and request.region in (None, LOCAL)):
+            return None
+        directory = (cwd / text).parent if names_document(text) else cwd
+        path = (directory / str(reference.get("file"))).resolve()
+        if not path.is_file():
+            return None
+        for what in locustfiles.replaced_by_curve(path):
+            session.note(f"tm: {path.name}: {sanitize(what)} is ignored; the curve is the load")
+        return locustfiles.start_terms(reference, path, cwd, session.context.environ)
 
     def _read_profile(self, ref: ProfileRef, *, is_needed: bool) -> Profile | None:
         """Return the stored profile; None where it cannot be read and is only for messages."""
@@ -589,7 +618,10 @@ def describe_load(profile: Profile) -> str:
     """Return what a profile sends where, how often and for how long; without the query."""
     url, _, query = sanitize(profile.target_url).partition("?")
     rates = sorted({point.y for point in profile.points or []})
-    parts = [sanitize(profile.http_method or "requests"), url + "?..." * bool(query)]
+    what = sanitize(profile.http_method or "requests")
+    if isinstance(profile.locustfile, Mapping):
+        what = f"visitors of {sanitize(profile.locustfile.get('file'))} to"
+    parts = [what, url + "?..." * bool(query)]
     if rates:
         lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""
         parts.append(f"at {lowest}{rates[-1]:g}/s")

@@ -58,7 +58,8 @@ def _run(events: EventWriter) -> None:
     lines = watchdog.lines()
     job = read_job(lines)
     try:
-        _allow_connections(job.slots)
+        # a visitor of a locustfile may have connections to several hosts
+        _allow_connections(job.slots * (2 if job.locustfile else 1))
     except OSError as error:
         raise JobError(str(error)) from error
     load_test = LoadTest(job, events)

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.engine.variables import VisitorVariables
@@ -35,6 +36,8 @@ MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
+VISIT_TIMEOUT = 60.0
+"""Seconds that a visitor who sends several requests may take, think time included."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -149,6 +152,7 @@ class EngineJob(BaseModel):
     data: tuple[DataSource, ...] = ()
     client_certificate: ClientCertificate | None = None
     values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
+    locustfile: JobLocustfile | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:

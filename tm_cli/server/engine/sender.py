@@ -1,14 +1,16 @@
 """Queues due requests between the dispatcher and the slots, which send them to the target."""
 
 import itertools
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
-from gevent import Timeout
+import gevent
+from gevent import Timeout, getcurrent
 
-from tm_cli.server.engine.connections import ConnectionPool, PooledConnection
+from tm_cli.server.engine.connections import Connection, ConnectionPool
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.played import Played
 from tm_cli.server.engine.recorder import OpenBucket, Recorder
@@ -27,6 +29,43 @@ class DueQueue(Protocol):
     def put(self, item: Due) -> object: ...
     def get(self) -> Due: ...
     def empty(self) -> bool: ...
+
+
+class SlotQueue:
+    """Gives what is due to waiting slots, first to the one whose memory is still in the caches."""
+
+    def __init__(self) -> None:
+        self._hub = gevent.get_hub()
+        self._due: deque[Due] = deque()
+        self._waiting: list[Any] = []  # greenlets, the one that was busy last at the end
+        self._is_waking = False
+
+    def put(self, item: Due) -> None:
+        self._due.append(item)
+        if self._waiting and not self._is_waking:
+            self._is_waking = True
+            self._hub.loop.run_callback(self._wake)
+
+    def get(self) -> Due:
+        if self._due:
+            return self._due.popleft()
+        slot = getcurrent()
+        self._waiting.append(slot)
+        try:
+            item: Due = self._hub.switch()
+        except BaseException:
+            self._waiting.remove(slot)
+            raise
+        return item
+
+    def empty(self) -> bool:
+        return not self._due
+
+    def _wake(self) -> None:
+        """Runs in the hub, to which each slot returns when it has to wait for its target."""
+        self._is_waking = False
+        while self._due and self._waiting:
+            self._waiting.pop().switch(self._due.popleft())
 
 
 class Sender:
@@ -85,6 +124,43 @@ class Sender:
                 self._recorder.gave_up(bucket)
 
 
+class TimeLimit:
+    """Raises `gevent.Timeout` in a block that takes longer than `seconds`.
+
+    All blocks have the same limit, so that the oldest one is over first: one timer for all of them
+    costs less than one for each. A greenlet is in one block at a time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadlines: dict[Any, float] = {}  # by greenlet, the oldest first
+        self._timer: Any = None
+
+    def __enter__(self) -> None:
+        self._deadlines[getcurrent()] = time.monotonic() + self._seconds
+        if self._timer is None:
+            self._start_timer(self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        self._deadlines.pop(getcurrent(), None)
+
+    def _start_timer(self, seconds: float) -> None:
+        self._timer = gevent.get_hub().loop.timer(seconds)
+        self._timer.start(self._end_overdue)
+
+    def _end_overdue(self) -> None:
+        """Runs in the hub, to which the interrupted greenlets return."""
+        self._timer.close()
+        self._timer = None
+        while self._deadlines:
+            greenlet, deadline = next(iter(self._deadlines.items()))
+            if (left := deadline - time.monotonic()) > 0:
+                self._start_timer(left)
+                return
+            del self._deadlines[greenlet]
+            greenlet.throw(Timeout())
+
+
 _REPEATABLE = {"GET", "HEAD", "OPTIONS"}
 _IDLE = 0.5  # seconds after which a connection counts as idle
 _REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections that were idle
@@ -108,7 +184,7 @@ class TargetClient:
         self._send_constant = partial(self._send, self._request.render()) if is_constant else None
         self._has_body = job.method != "HEAD"
         self._may_repeat = job.method in _REPEATABLE
-        self._timeout = job.timeout
+        self._time_limit = TimeLimit(job.timeout)
         self._expected = job.expect_status
         self._sent = 0
         self.repeated = 0
@@ -148,7 +224,7 @@ class TargetClient:
 
     def _attempt(self, work: Callable[[], int | str]) -> int | str:
         try:
-            with Timeout(self._timeout):
+            with self._time_limit:
                 return work()
         except Timeout:
             self.error = TimeoutError()
@@ -171,14 +247,14 @@ class TargetClient:
         self.repeated += 1
         return self._received(self._pool.take(new=True), request)
 
-    def _was_closed_idle(self, connection: PooledConnection) -> bool:
+    def _was_closed_idle(self, connection: Connection) -> bool:
         return (
             self._may_repeat
             and (connection.idle_for or 0.0) >= _IDLE
             and self.repeated <= _REPEATED_SHARE * self._sent
         )
 
-    def _received(self, connection: PooledConnection, request: bytes) -> int | str:
+    def _received(self, connection: Connection, request: bytes) -> int | str:
         try:
             response = self._exchange(connection, request)
         except BaseException:
@@ -194,10 +270,10 @@ class TargetClient:
         self.bodies[str(status)] += response.body_size
         return status
 
-    def _exchange(self, connection: PooledConnection, request: bytes) -> Response:
-        response = Response(connection.sock, has_body=self._has_body)
+    def _exchange(self, connection: Connection, request: bytes) -> Response:
+        response = Response(connection, has_body=self._has_body)
         try:
-            connection.sock.sendall(request)
+            connection.send(request)
         except (BrokenPipeError, ConnectionResetError):
             # a target that does not want the body may have answered before it closed
             response.read()

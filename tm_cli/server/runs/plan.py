@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
-from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
+from tm_cli.server.engine.job import VISIT_TIMEOUT, Against, EngineJob, Probe, rate_refusal
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
@@ -178,7 +179,7 @@ def load_of(
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
     An A/B run is comparable only with those against the same second target, a run with a warm-up
-    only with those that have the same.
+    only with those that have the same, and one of a locustfile only with those of the same text.
     """
     further = _further_traits(fields)
     facts: Sequence[object] = (
@@ -206,9 +207,17 @@ def load_of(
 
 
 def _further_traits(fields: ProfileFields) -> dict[str, str]:
-    """What only some loads have; an empty text stands for those that have it not."""
+    """What only some loads have; an empty text stands for those that have it not.
+
+    Modules that a locustfile imports are not known.
+    """
     data = [[source.read().mode, source.csv] for source in fields.data]
-    return NO_TRAITS | {"data": _digest(data) if data else ""}
+    file = fields.locustfile
+    played = [file.sha256, sorted(file.classes), sorted(file.tags)] if file else []
+    return NO_TRAITS | {
+        "data": _digest(data) if data else "",
+        "locustfile": _digest(played) if played else "",
+    }
 
 
 def _digest(facts: Sequence[object]) -> str:
@@ -237,9 +246,15 @@ async def prepare_run(
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, filled, region, asked.wait_for_target)
     await _check_certificate(filled, region)
+    locustfile = _locustfile(services, fields, asked, region)
     warmup = warmup_of_run(asked.warmup, fields)
     thresholds = thresholds_of_run(asked.gate, fields.gate)
     _check_stretches(thresholds, fields, warmup)
+    if locustfile and thresholds.get("expectStatus"):
+        raise Refusal(
+            "gate: expectStatus is about the requests of a profile; in a locustfile, "
+            "catch_response says which answers are failures"
+        )
     load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
@@ -271,8 +286,21 @@ async def prepare_run(
         probe=probe,
         expect_status=thresholds.get("expectStatus"),
         values=asked.values or {},
+        locustfile=locustfile,
+        visit_timeout=VISIT_TIMEOUT if locustfile else None,
     )
     return run, job
+
+
+def _locustfile(
+    services: Services, fields: ProfileFields, asked: StartBody, region: str
+) -> JobLocustfile | None:
+    """The locustfile of a run; agents find theirs themselves. Raises `Refusal` without it."""
+    if fields.locustfile is None:
+        return None
+    if region != LOCAL:
+        return JobLocustfile(**fields.locustfile.model_dump())
+    return services.locustfiles.job(fields.locustfile, asked.locustfile)
 
 
 def _with_values(fields: ProfileFields, values: Mapping[str, str]) -> ProfileFields:

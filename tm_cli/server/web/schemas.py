@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from tm_cli.server.engine.locustfiles.reference import LocustfileReference
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.profiles import (
@@ -202,6 +203,7 @@ class ProfileBody(Wire):
     gate: Gate | None = None
     data: Data | None = None
     client_certificate: Certificate | None = None
+    locustfile: LocustfileReference | None = None
 
     @model_validator(mode="after")
     def _check_curve(self) -> ProfileBody:
@@ -253,6 +255,19 @@ Values = Annotated[
 Tag = Annotated[str, AfterValidator(_check_tag)]
 
 
+class LocustfileSource(Wire):
+    """Where the locustfile of a run is on this machine, and the variables that it reads.
+
+    `directory` is where it runs. Nothing of this is stored.
+    """
+
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    directory: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    variables: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=32_768)]], Field(max_length=50)
+    ] = Field(default_factory=dict, repr=False)
+
+
 class StartBody(Wire):
     """The optional body of `POST /profiles/{id}/runs`.
 
@@ -272,6 +287,7 @@ class StartBody(Wire):
     warmup: Warmup | None = None
     stop_early: bool | None = None
     values: Values | None = None
+    locustfile: LocustfileSource | None = None
 
 
 class PlanBody(Wire):

@@ -1,8 +1,11 @@
 from collections import deque
 
+import gevent
+import pytest
+
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.schedule import RequestPlan, Sides
-from tm_cli.server.engine.sender import Due, Sender
+from tm_cli.server.engine.sender import Due, Sender, SlotQueue, TimeLimit
 from tm_cli.values.load_curve import Curve
 
 
@@ -123,3 +126,82 @@ def test_each_side_of_an_ab_run_has_its_own_queue_and_target() -> None:
     assert asked == [0, 1]
     sender.give_up_waiting()
     assert (sender.is_idle, recorder.unsent) == (True, 8)
+
+
+class Slots:
+    """Slots that take from a queue, until `cancel`, and tell which of them took what."""
+
+    def __init__(self, queue: SlotQueue, count: int) -> None:
+        self.taken: list[tuple[int, float]] = []
+        self._queue = queue
+        self.greenlets = [gevent.spawn(self._take, number) for number in range(count)]
+        gevent.sleep(0)
+
+    def _take(self, number: int) -> None:
+        while True:
+            self.taken.append((number, self._queue.get()[1]))
+
+
+BUCKET = Recorder(RequestPlan(Curve([(0, 10)], 10))).claim(0, 0.0)
+
+
+def test_every_request_is_taken_once_and_in_order() -> None:
+    queue = SlotQueue()
+    for due in (1.0, 2.0):
+        queue.put((BUCKET, due))
+    slots = Slots(queue, 3)
+    for due in (3.0, 4.0, 5.0, 6.0, 7.0):
+        queue.put((BUCKET, due))
+    gevent.sleep(0)
+    assert [due for _, due in slots.taken] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert queue.empty()
+    gevent.killall(slots.greenlets)
+
+
+def test_the_slot_that_was_busy_last_takes_the_next_request() -> None:
+    queue = SlotQueue()
+    slots = Slots(queue, 3)
+    for due in range(3):
+        queue.put((BUCKET, float(due)))
+        gevent.sleep(0)
+    assert len({number for number, _ in slots.taken}) == 1
+    gevent.killall(slots.greenlets)
+
+
+def test_a_slot_that_ends_takes_no_request_with_it() -> None:
+    queue = SlotQueue()
+    slots = Slots(queue, 2)
+    queue.put((BUCKET, 1.0))
+    gevent.killall(slots.greenlets[1:])
+    queue.put((BUCKET, 2.0))
+    gevent.sleep(0)
+    assert [due for _, due in slots.taken] == [1.0, 2.0]
+    gevent.killall(slots.greenlets)
+    queue.put((BUCKET, 3.0))
+    gevent.sleep(0)
+    assert not queue.empty()
+
+
+def test_a_block_ends_at_its_time_limit_and_no_other_one_does() -> None:
+    limit = TimeLimit(0.02)
+    ended: list[str] = []
+
+    def wait(name: str, seconds: float, *, again: bool = False) -> None:
+        try:
+            with limit:
+                gevent.sleep(seconds)
+        except gevent.Timeout:
+            ended.append(name)
+        gevent.sleep(0.03)  # no limit holds here
+        if again:
+            wait(name, seconds)
+
+    waits = [("long", 9.0, True), ("short", 0.0, False), ("as long", 9.0, False)]
+    greenlets = [gevent.spawn(wait, name, left, again=again) for name, left, again in waits]
+    gevent.joinall(greenlets, timeout=9, raise_error=True)
+    assert ended == ["long", "as long", "long"]
+
+
+def test_a_time_limit_leaves_errors_alone() -> None:
+    with pytest.raises(KeyError), TimeLimit(9):
+        raise KeyError

@@ -88,6 +88,8 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "probe": {"url": None, "addresses": None, "wait": 0.0},
         "expect_status": None,
         "ca_file": None,
+        "locustfile": None,
+        "visit_timeout": None,
         "data": [],
         "client_certificate": None,
     }
