@@ -240,6 +240,8 @@ class AccountFeatures(CamelCasePayload):
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
     locustfiles: Lenient[StrictBool] = None
+    data: Lenient[StrictBool] = None
+    start_values: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

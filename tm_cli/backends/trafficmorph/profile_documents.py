@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,10 @@ from urllib.parse import urlsplit
 from tm_cli.api import strict_json
 from tm_cli.backends import documents
 from tm_cli.backends.trafficmorph import locustfiles
+from tm_cli.backends.trafficmorph.data_files import read_data
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
+from tm_cli.values.placeholders import TOKEN, has_any, placeholders
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import (
     STRETCH_SECONDS,
@@ -33,6 +36,8 @@ FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 
 REQUIRED = ("name", "duration", "endpointUrl", "points")
+LOCAL_KEYS = ("tokenCommand", "tokenRefresh")
+"""What only the machine of the command uses: no server gets or stores it."""
 OPTIONAL = (
     "_format",
     "requestPayload",
@@ -53,6 +58,8 @@ OPTIONAL = (
     "warmup",
     "stopEarly",
     locustfiles.KEY,
+    "data",
+    *LOCAL_KEYS,
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -66,6 +73,8 @@ AS_TEXT = (
 )
 """Where a value is what the file has, letter by letter: a header `0123` is not a number."""
 
+SHORTEST_REFRESH = 10
+"""Seconds between two calls of the command for a token."""
 SHORTEST, LONGEST = 10, 172_800
 """Seconds of a run."""
 LONGEST_NAME = 120
@@ -105,7 +114,7 @@ def read_document(path: Path) -> dict[str, Any]:
     hint = "`tm profiles export` writes one to start from"
 
     def check(document: Any) -> dict[str, Any]:
-        return portable(locustfiles.complete(document, path.parent))
+        return portable(locustfiles.complete(document, path.parent), directory=path.parent)
 
     return documents.read_document(path, "profile document", check, as_text=AS_TEXT, hint=hint)
 
@@ -140,8 +149,10 @@ def _name_for(url: str) -> str:
     return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
-def portable(document: Any) -> dict[str, Any]:
+def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
     """Return `document` in the portable form; raises ValueError when it cannot be one.
+
+    Files that it names are relative to `directory`.
 
     Keys that begin with `x-` are the user's own, such as a place for what aliases refer to.
     """
@@ -163,10 +174,33 @@ def portable(document: Any) -> dict[str, Any]:
             raise InvalidDocument(f"unknown key {_shown(key)}; {hint}", (key,))
     if missing := [key for key in REQUIRED if fields.get(key) is None]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
-    found = {key: _read(key, written[key], value) for key, value in fields.items()}
+    readers = _READERS | {
+        "data": partial(read_data, directory=directory),
+        "tokenCommand": partial(_token_command, directory=directory),
+    }
+    found = {key: _read(readers[key], written[key], value) for key, value in fields.items()}
+    _check_placeholders(found, written)
+    _check_token(found)
     _check_curve(found)
     _check_stretches(found, fields.get("gate") or {})
     return {**found, **_usual(fields), "_format": FORMAT}
+
+
+def _check_placeholders(found: Mapping[str, Any], written: Mapping[str, str]) -> None:
+    for each in placeholders(found):
+        if each.name is None:
+            key = written[re.split(r"[.\[]", each.place)[0]]
+            problem = "has `${` without a NAME and `}`; `$${` stands for the text itself"
+            raise InvalidDocument(f"{sanitize(each.place)} {problem}", (key,))
+
+
+def _check_token(found: Mapping[str, Any]) -> None:
+    """Refuse a command whose output nothing uses, and a refresh of nothing."""
+    if found.get("tokenRefresh") and not found.get("tokenCommand"):
+        raise InvalidDocument("tokenRefresh needs a tokenCommand", ("tokenRefresh",))
+    if found.get("tokenCommand") and TOKEN not in {each.name for each in placeholders(found)}:
+        problem = f"tokenCommand has no use: no value has ${{{TOKEN}}}"
+        raise InvalidDocument(problem, ("tokenCommand",))
 
 
 def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,12 +215,12 @@ def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in usual.items() if fields.get(key) is None}
 
 
-def _read(key: str, written: str, value: Any) -> Any:
+def _read(read: Callable[[Any], Any], written: str, value: Any) -> Any:
     """Return the value of a key in the portable form; null is the same as no key."""
     if value is None:
         return None
     try:
-        return _READERS[key](value)
+        return read(value)
     except InvalidDocument as problem:
         path = (written, *problem.path)
         raise InvalidDocument(f"{format_path(path)} {problem}", path) from None
@@ -242,6 +276,8 @@ def _one_of(words: tuple[str, ...], *, any_case: bool = True) -> Callable[[Any],
 
 def _url(value: Any) -> str:
     url = _text(LONGEST_URL)(value)
+    if has_any(url[: url.find("/", url.find("//") + 2)]):  # scheme and host come with the start
+        return url
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -271,6 +307,13 @@ def _wait_time(value: Any) -> float:
     if number is None or not 0 <= number <= LONGEST_WAIT:
         raise _expected(value, "a duration of at most an hour, such as 60s")
     return float(number)
+
+
+def _refresh_time(value: Any) -> float:
+    seconds = _wait_time(value)
+    if seconds < SHORTEST_REFRESH:
+        raise _expected(value, f"{SHORTEST_REFRESH}s or more")
+    return seconds
 
 
 def _warmup(value: Any) -> float:
@@ -376,6 +419,26 @@ def _texts(value: Any) -> list[str]:
     return value
 
 
+def _token_command(value: Any, directory: Path | None) -> dict[str, Any]:
+    """Return the command and the directory in which it runs, that of the document.
+
+    A document that is in no file is a server's, and no server names commands.
+    """
+    if directory is None:
+        raise InvalidDocument("can be in a file of yours only; no command of a server is run")
+    words = value if isinstance(value, list) else [value]
+    if not words or not all(isinstance(word, str) and word.strip() for word in words):
+        raise _expected(value, "a command, such as ./token.sh or [./token.sh, --fast]")
+    if any("\0" in word for word in words):
+        raise InvalidDocument("has a NUL character")
+    return {"command": value, "directory": str(directory.absolute())}
+
+
+def uploaded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a document that a server gets."""
+    return {key: value for key, value in document.items() if key not in LOCAL_KEYS}
+
+
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _expected(value, "a mapping")
@@ -406,4 +469,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "warmup": _warmup,
     "stopEarly": _boolean,
     locustfiles.KEY: locustfiles.read_reference,
+    "tokenRefresh": _refresh_time,
 }

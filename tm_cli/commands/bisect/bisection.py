@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -399,9 +400,12 @@ class _AbGate(RunGate):
         pass
 
 
+_BEFORE_THE_PATH = re.compile(r"^\$\{[^}]*\}")  # such as ${BASE_URL}
+
+
 def _moved(url: str, origin: str) -> str:
     """Return the address with the place where a commit is served."""
-    place, parts = urlsplit(origin), urlsplit(url)
+    place, parts = urlsplit(origin), urlsplit(_BEFORE_THE_PATH.sub("http://any", url))
     return urlunsplit((place.scheme, place.netloc, parts.path, parts.query, ""))
 
 

@@ -17,6 +17,7 @@ from tm_cli.backends.trafficmorph.profile_documents import (
     SUFFIXES,
     names_document,
     read_document,
+    uploaded,
 )
 from tm_cli.errors import ConfigurationError, Refused, UsageError
 from tm_cli.values.text import sanitize
@@ -124,7 +125,7 @@ def import_document(
     Raises Refused when the server does not accept it.
     """
     try:
-        imported = client.import_profile(document)
+        imported = client.import_profile(uploaded(document))
     except HttpError as error:
         if error.status in {400, 409, 413, 422}:
             raise Refused(

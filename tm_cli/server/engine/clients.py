@@ -29,8 +29,8 @@ class Client(Protocol):
     @property
     def error(self) -> Exception | None: ...
 
-    def send(self) -> int | str | Played:
-        """Play one arrival; whatever goes wrong is its result, never an exception."""
+    def send(self, number: int = 0) -> int | str | Played:
+        """Play one arrival, by its number in the curve; whatever goes wrong is its result."""
         ...
 
     def connect(self) -> int | str:

@@ -3,10 +3,12 @@
 It is the first line on the engine's standard input.
 """
 
+import hashlib
 import ipaddress
 import json
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Annotated, Self
 from urllib.parse import quote, urlsplit
 
@@ -22,16 +24,20 @@ from pydantic import (
 
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
+from tm_cli.server.engine.templates import MACRO
+from tm_cli.server.engine.variables import VisitorVariables
+from tm_cli.server.profiles import DataSource
 from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
+from tm_cli.values.placeholders import hide_values
 from tm_cli.values.urls import ascii_host, port_of
 
 MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
-JOURNEY_TIMEOUT = 60.0
-"""Seconds that a visitor who sends several requests may take, think time included."""
+VISIT_TIMEOUT = 60.0
+"""Seconds that a visitor of a locustfile may take, think time included."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -111,8 +117,11 @@ class EngineJob(BaseModel):
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
     `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long. With
-    `expect_status` every other status is a failure. `ca_file` has certificates to trust in addition
-    to the system's.
+    `expect_status` every other status is a failure. `timeout` is that of a request;
+    `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
+    certificates to trust in addition to the system's. `data` has the values of the macros in target
+    URL, headers and body. `values` are what placeholders were filled in with; they stay in the
+    server, which hides them in texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -132,7 +141,7 @@ class EngineJob(BaseModel):
     loop: bool = False
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = DEFAULT_SLOTS
     timeout: Positive = REQUEST_TIMEOUT
-    journey_timeout: Positive = JOURNEY_TIMEOUT
+    visit_timeout: Positive | None = None
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
@@ -141,6 +150,8 @@ class EngineJob(BaseModel):
     expect_status: frozenset[int] | None = None
     ca_file: str | None = None
     locustfile: JobLocustfile | None = None
+    data: tuple[DataSource, ...] = ()
+    values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
 
     @classmethod
     def parse(cls, document: object) -> Self:
@@ -170,14 +181,25 @@ class EngineJob(BaseModel):
         return self
 
     @property
+    def arrival_timeout(self) -> float:
+        """Seconds after which what one arrival plays is over in any case."""
+        return max(self.timeout, self.visit_timeout or 0.0)
+
+    @property
     def targets(self) -> list["RequestTarget"]:
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
         return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
 
-    @property
-    def arrival_timeout(self) -> float:
-        """Seconds that what the curve counts may take: a request, or a visitor with several."""
-        return self.journey_timeout if self.locustfile else self.timeout
+    def hide(self, text: str) -> str:
+        """Return a text for people without the values."""
+        return hide_values(text, self.values)
+
+    @cached_property
+    def variables(self) -> VisitorVariables:
+        """What each arrival takes from the data; drawn anew in each run, alike on all workers."""
+        seed = int.from_bytes(hashlib.sha256(self.run_id.encode()).digest()[:4])
+        data = [source.read() for source in self.data]
+        return VisitorVariables(data, seed=seed, sides=2 if self.against else 1)
 
     @property
     def plan(self) -> RequestPlan:
@@ -245,9 +267,16 @@ class RequestTarget(BaseModel):
             host=ascii_host(parts.hostname),
             port=port_of(parts),
             is_tls=is_tls,
-            request_target=quote((parts.path or "/") + query, safe=_KEPT_IN_TARGET),
+            request_target=_quoted((parts.path or "/") + query),
             addresses=tuple(addresses or ()),
         )
+
+
+def _quoted(text: str) -> str:
+    """Encode what a request line cannot carry; the names of macros stay as they are."""
+    parts = MACRO.split(text)
+    parts[::2] = [quote(part, safe=_KEPT_IN_TARGET) for part in parts[::2]]
+    return "$$".join(parts)
 
 
 def _reasons(error: ValidationError) -> str:

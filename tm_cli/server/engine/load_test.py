@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 
 import gevent
 from gevent.event import Event
-from gevent.queue import SimpleQueue
 from locust import User, task
 from locust.env import Environment
 
@@ -25,7 +24,7 @@ from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Sender
+from tm_cli.server.engine.sender import Sender, SlotQueue
 
 
 class Slots:
@@ -74,7 +73,7 @@ class LoadTest:
         self._scenario = scenario_for(job, self.stop)
         self._clients = [client_for(job, target, self._scenario) for target in job.targets]
         self._sender = Sender(
-            [SimpleQueue() for _ in self._plan.sides],
+            [SlotQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
             self._recorder,
             monotonic=time.monotonic,
@@ -121,7 +120,7 @@ class LoadTest:
         if reporting.exception:
             raise reporting.exception
         elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
-        self._report_buckets(elapsed, at_the_end=True)
+        self._report_results(elapsed, at_the_end=True)
         self._report_targets()
         if self._scenario:
             self._scenario.end()
@@ -194,7 +193,7 @@ class LoadTest:
             self._events.write(
                 "progress", **self._report.progress(elapsed, is_paused=self._clock.is_paused)
             )
-            self._report_buckets(elapsed)
+            self._report_results(elapsed)
             self._report_targets()
 
     def _report_targets(self) -> None:
@@ -205,13 +204,10 @@ class LoadTest:
                 "transfers", side=side, bodies=dict(client.bodies), repeated=client.repeated
             )
 
-    def _report_buckets(self, elapsed: float, *, at_the_end: bool = False) -> None:
-        for bucket in self._report.buckets(elapsed):
-            self._events.write("bucket", **bucket)
+    def _report_results(self, elapsed: float, *, at_the_end: bool = False) -> None:
+        for event, fields in self._report.results(elapsed, at_the_end=at_the_end):
+            self._events.write(event, **fields)
             gevent.sleep(0)  # encoding takes a millisecond or two; let due requests pass
-        for steps in self._report.steps(elapsed, at_the_end=at_the_end):
-            self._events.write("steps", **steps)
-            gevent.sleep(0)
 
 
 def _instant(moment: datetime) -> str:

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -32,12 +32,36 @@ from tm_cli.server.engine.saturation import (
     share_above,
 )
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
-from tm_cli.server.validation import new_histogram, quantiles_ms
+from tm_cli.server.validation import lowest_equivalent, new_histogram, quantiles_ms
 from tm_cli.values.load_curve import Curve
 
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
 # request counts from when it was really sent.
 TIMER_SLACK = 0.002
+
+
+class Times:
+    """A histogram of times, in microseconds.
+
+    Equal times are counted and put into the histogram together, when it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._new: Counter[int] = Counter()
+        self._histogram: HdrHistogram | None = None  # large, and may never be needed
+
+    def add(self, microseconds: int) -> None:
+        self._new[microseconds] += 1
+
+    @property
+    def histogram(self) -> HdrHistogram | None:
+        """None without times."""
+        if self._new:
+            self._histogram = self._histogram or new_histogram()
+            for time, count in self._new.items():
+                self._histogram.record_value(time, count)
+            self._new.clear()
+        return self._histogram
 
 
 class OpenBucket:
@@ -58,8 +82,8 @@ class OpenBucket:
         self.completed = 0
         self.codes: Counter[int] = Counter()
         self.failures: Counter[str] = Counter()
-        self.response: HdrHistogram | None = None
-        self.service: HdrHistogram | None = None
+        self._response = Times()
+        self._service = Times()
         self.has_changed = True
         self.steps: defaultdict[str, StepCounts] = defaultdict(StepCounts)
         self.steps_due = -math.inf  # the second of the curve from which on they are told again
@@ -69,11 +93,24 @@ class OpenBucket:
         """Whether every claimed request has been sent and answered, or given up."""
         return self.completed == self.sent and self.sent + self.unsent == self.claimed
 
+    @property
+    def has_changed_steps(self) -> bool:
+        return any(counts.has_changed for counts in self.steps.values())
+
+    @property
+    def response(self) -> HdrHistogram | None:
+        return self._response.histogram
+
+    @property
+    def service(self) -> HdrHistogram | None:
+        return self._service.histogram
+
     def time(self, response: float, service: float) -> None:
-        if self.response is None or self.service is None:  # they are large, and may never be needed
-            self.response, self.service = new_histogram(), new_histogram()
-        self.response.record_value(microseconds(response))
-        self.service.record_value(microseconds(service))
+        time = lowest_equivalent(microseconds(service))
+        self._service.add(time)
+        self._response.add(
+            time if response == service else lowest_equivalent(microseconds(response))
+        )
 
     def document(self) -> dict[str, Any]:
         return {
@@ -104,6 +141,7 @@ class Recorder:
         self.sent = 0
         self.completed = 0
         self.unsent = 0
+        self.steps = 0
         self._in_flight = [0 for _ in plan.sides]
         self.window = ReportWindow()
         self._step_names = Names(MOST_STEPS, OTHER_STEPS)
@@ -169,6 +207,7 @@ class Recorder:
         bucket.has_changed = True
 
     def _count(self, bucket: OpenBucket, steps: Sequence[StepResult]) -> None:
+        self.steps += len(steps)
         for step in steps:
             self.window.ended(step.seconds, step.result)
             result = step.result
@@ -183,26 +222,28 @@ class Recorder:
         self.window.unsent += 1
         bucket.has_changed = True
 
-    def changed(self, elapsed: float) -> Iterator[OpenBucket]:
-        """The changed buckets, oldest first; settled ones of the past are dropped."""
+    def changed(self, elapsed: float, *, at_the_end: bool = False) -> Iterator[OpenBucket]:
+        """The changed buckets, oldest first, at the end all; settled ones of the past are dropped.
+
+        What is told of a bucket must be told before the next one is asked for.
+        """
         current = self._index(elapsed)
         self._open_through(current)
         for key, bucket in sorted(self._live.items()):
-            if bucket.has_changed:
+            if bucket.has_changed or bucket.has_changed_steps or at_the_end:
                 bucket.has_changed = False
                 yield bucket
             # what happened since is still to be reported
-            is_over = bucket.index < current and self._is_over(bucket)
-            if is_over and not bucket.has_changed and not any_changed(bucket.steps):
+            is_told = not (bucket.has_changed or bucket.has_changed_steps)
+            if bucket.index < current and self._is_over(bucket) and is_told:
                 del self._live[key]
 
-    def changed_steps(self, elapsed: float, *, at_the_end: bool) -> Iterator[OpenBucket]:
-        """The buckets whose steps are to be told: at times, and once they change no more."""
-        for bucket in list(self._live.values()):
-            is_due = at_the_end or self._is_over(bucket) or elapsed >= bucket.steps_due
-            if is_due and any_changed(bucket.steps):
-                bucket.steps_due = elapsed + BUCKET_SECONDS
-                yield bucket
+    def steps_to_tell(self, bucket: OpenBucket, elapsed: float) -> list[str]:
+        """The names of the changed steps, if it is time: every few seconds, and in the end."""
+        if elapsed < bucket.steps_due and not self._is_over(bucket):
+            return []
+        bucket.steps_due = elapsed + BUCKET_SECONDS
+        return sorted(name for name, counts in bucket.steps.items() if counts.has_changed)
 
     def take_window(self) -> ReportWindow:
         window, self.window = self.window, ReportWindow()
@@ -245,10 +286,6 @@ class Recorder:
         return self._plan.count(bucket.first, bucket.beyond, bucket.side)
 
 
-def any_changed(steps: Mapping[str, StepCounts]) -> bool:
-    return any(counts.has_changed for counts in steps.values())
-
-
 def _last_index(curve: Curve) -> int:
     return sys.maxsize if curve.loop else math.ceil(curve.duration / BUCKET_SECONDS) - 1
 
@@ -289,7 +326,6 @@ class EngineReport:
         self._pressure = pressure
         self._saturation = Saturation()
         self._seen_at = monotonic(), cpu_time()
-        self._scratch = new_histogram()
 
     def begin(self) -> None:
         """Reset the CPU measurements at the start of the run."""
@@ -315,17 +351,22 @@ class EngineReport:
             **asdict(self._saturation.now),
         }
 
-    def buckets(self, elapsed: float) -> Iterator[Fields]:
-        for bucket in self._recorder.changed(elapsed):
-            yield bucket.document()
+    def results(self, elapsed: float, *, at_the_end: bool = False) -> Iterator[tuple[str, Fields]]:
+        """The events `steps` and `bucket`, with their fields.
 
-    def steps(self, elapsed: float, *, at_the_end: bool = False) -> Iterator[Fields]:
-        """The changed steps of buckets, one by one: to encode a step takes about a millisecond."""
-        for bucket in self._recorder.changed_steps(elapsed, at_the_end=at_the_end):
-            for name, counts in sorted(bucket.steps.items()):
-                if counts.has_changed:
-                    told = {name: counts.document(self._scratch)}
-                    yield {"index": bucket.index, "side": bucket.side, "steps": told}
+        All steps of a bucket are told before the line that shows it to be complete. There is one
+        event for each step, because to encode one takes about a millisecond.
+        """
+        for bucket in self._recorder.changed(elapsed, at_the_end=at_the_end):
+            place = {"index": bucket.index, "side": bucket.side}
+            names = self._recorder.steps_to_tell(bucket, math.inf if at_the_end else elapsed)
+            document = bucket.document()
+            for name in names:
+                yield (
+                    "steps",
+                    {**place, "steps": {name: bucket.steps[name].document()}},
+                )
+            yield "bucket", document
 
     def finished(self, outcome: str, elapsed: float) -> Fields:
         """The sums of this worker's share; `planned` counts up to where the run ended."""
@@ -336,6 +377,7 @@ class EngineReport:
             "planned": due,
             **self._counts(due),
             "shortfall": due - self._recorder.sent,
+            "steps": self._recorder.steps,
             **asdict(self._saturation.ever),
             "cpu_pressure": self._pressure.share(),
         }

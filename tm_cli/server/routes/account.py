@@ -37,6 +37,8 @@ async def get_account(request: Request) -> Response:
                 "plans": True,
                 "calibration": True,
                 "locustfiles": True,
+                "data": True,
+                "startValues": True,
             },
         }
     )

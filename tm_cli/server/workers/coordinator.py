@@ -18,6 +18,7 @@ from tm_cli.server.workers.engine_events import (
     EngineReady,
     EngineResumed,
     EngineStarted,
+    EngineSteps,
     EngineWaiting,
     RunNote,
     TransferCounts,
@@ -95,6 +96,8 @@ class Coordinator:
         state.on_event(now)
         if isinstance(event, EngineBucket):
             self._aggregate.add(worker, event)
+        elif isinstance(event, EngineSteps):
+            self._aggregate.add_steps(worker, event)
         elif state.is_live and not self.is_over:
             if isinstance(event, EngineWaiting):
                 self.events.append(event)
@@ -227,7 +230,7 @@ class Coordinator:
         self.is_over = True
 
     def _fail(self, message: str) -> None:
-        self.events += [*self._aggregate.changed_buckets(), EngineFailed(message)]
+        self.events += [*self._aggregate.changed_results(), EngineFailed(message)]
         self.is_over = True
 
     def _ignore_own_stall(self, now: float) -> None:

@@ -67,8 +67,12 @@ class EngineBucket:
     @property
     def errors(self) -> int:
         """Failures, and responses of status 400 and above."""
-        refused = sum(count for code, count in self.codes.items() if int(code) >= 400)
-        return refused + sum(self.failures.values())
+        return errors_of(self.codes, self.failures)
+
+
+def errors_of(codes: dict[str, int], failures: dict[str, int]) -> int:
+    refused = sum(count for code, count in codes.items() if int(code) >= 400)
+    return refused + sum(failures.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ class EngineResumed:
 class EngineFinished:
     """The final event of an engine; `completed_curve` is False after a stop.
 
-    `cpu_pressure`: the share of the time in which some task waited for a CPU; None if unknown.
+    `steps` is how many steps were played. `cpu_pressure`: the share of the time in which some task
+    waited for a CPU; None if unknown.
     """
 
     completed_curve: bool
@@ -121,6 +126,7 @@ class EngineFinished:
     shortfall: Count
     flags: Flags
     cpu_pressure: Share | None = None
+    steps: Count = 0
 
 
 Message = Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
@@ -164,17 +170,28 @@ class TransferCounts:
     repeated: Count
 
 
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 StepName = Annotated[Text, Field(min_length=1, max_length=_MAX_STEP_NAME)]
 
 
 @dataclass(frozen=True, slots=True)
 class StepBucket:
-    """One step in a bucket: how often it was played, with which results and response times."""
+    """One step in a bucket: how often it was played, with which results and response times.
+
+    There may be a histogram of each worker: to add them up is left to where their sum is needed.
+    """
 
     completed: Count
     codes: StatusCounts = field(default_factory=dict)
     failures: Counts = field(default_factory=dict)
-    response: Text = ""
+    response: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()
+
+    @property
+    def errors(self) -> int:
+        return errors_of(self.codes, self.failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +251,8 @@ def parse_event(line: bytes) -> EngineEvent | None:
         check_encoded(event.service)
     if isinstance(event, EngineSteps):
         for step in event.steps.values():
-            check_encoded(step.response)
+            for text in step.response:
+                check_encoded(text)
     return event
 
 
@@ -247,7 +265,7 @@ def _event(data: dict[str, Any]) -> EngineEvent | None:
     if data.keys() >= set(_FLAGS):
         data["flags"] = Flags(*(data[name] is True for name in _FLAGS))
     if kind is EngineFinished:
-        data.setdefault("cpu_pressure", None)  # an older agent does not measure it
+        data = {"cpu_pressure": None, "steps": 0} | data  # an older agent does not tell
     if missing := {part.name for part in fields(kind)} - data.keys():
         raise KeyError(*missing)
     return _ADAPTERS[data["event"]].validate_python(data)

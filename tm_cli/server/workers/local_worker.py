@@ -9,7 +9,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from tm_cli.runtime import child_environment
 from tm_cli.server.engine.job import EngineJob
@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 class EngineProcess:
     """One running engine. It ends when its standard input closes, even if this server dies."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, hide: Callable[[str], str]) -> None:
         self._process = process
+        self._hide = hide
         self._stderr_lines: deque[str] = deque(maxlen=20)
         self._stderr_reader = asyncio.create_task(self._read_stderr())
 
@@ -45,7 +46,7 @@ class EngineProcess:
             start_new_session=True,
             creationflags=0x00000200 if sys.platform == "win32" else 0,
         )
-        engine = cls(process)
+        engine = cls(process, job.hide)
         engine.write_line(job.to_line())
         return engine
 
@@ -112,7 +113,7 @@ class EngineProcess:
     async def _read_stderr(self) -> None:
         assert self._process.stderr is not None  # noqa: S101 - asked for above
         async for line in self._process.stderr:
-            text = line.decode("utf-8", "replace").rstrip()
+            text = self._hide(line.decode("utf-8", "replace").rstrip())
             logger.info("engine %d: %s", self.pid, text)
             if text:
                 self._stderr_lines.append(text)

@@ -41,7 +41,7 @@ class WorkerGroup:
         self._coordinator = Coordinator(
             names,
             WholePlan(job.plan),
-            request_timeout=job.timeout,
+            request_timeout=job.arrival_timeout,
             now=clock.monotonic(),
             probe_timeout=job.probe.wait + 3 * job.timeout if job.probe else 0.0,
         )

@@ -256,10 +256,9 @@ def journey(*steps: StepResult, thinking: float = 0.0, result: int | str = 200) 
     return Played(result, thinking, steps)
 
 
-def told(records: Records, elapsed: float = 0, *, at_the_end: bool = True) -> list[dict[str, Any]]:
-    """The lines about steps."""
+def report_on(records: Records) -> EngineReport:
     job = EngineJob(run_id="run", target_url="http://127.0.0.1:80/", points=[(0, 10)], duration=12)
-    report = EngineReport(
+    return EngineReport(
         job,
         records.plan,
         records,
@@ -267,7 +266,12 @@ def told(records: Records, elapsed: float = 0, *, at_the_end: bool = True) -> li
         cpu_time=lambda: 0.0,
         pressure=CpuPressure(lambda: 0.0),
     )
-    return list(report.steps(elapsed, at_the_end=at_the_end))
+
+
+def told(records: Records, elapsed: float = 0, *, at_the_end: bool = True) -> list[dict[str, Any]]:
+    """The lines about steps."""
+    events = report_on(records).results(elapsed, at_the_end=at_the_end)
+    return [fields for event, fields in events if event == "steps"]
 
 
 def test_think_time_is_no_part_of_the_response_time_and_the_service_time() -> None:
@@ -282,14 +286,12 @@ def test_an_arrival_counts_once_and_each_of_its_steps_under_its_name() -> None:
     for _ in range(3):
         bucket = send(records, result=journey(login, login, cart, result="cart: TimeoutError"))
     assert (bucket.completed, dict(bucket.failures)) == (3, {"cart: TimeoutError": 3})
-    [second, first] = told(records)
-    assert second["steps"]["cart"]["failures"] == {"TimeoutError": 3}
-    assert (first["index"], first["side"], list(first["steps"])) == (0, 0, ["login"])
-    assert (first["steps"]["login"]["completed"], first["steps"]["login"]["codes"]) == (
-        6,
-        {"200": 6},
-    )
-    assert merge_encoded([first["steps"]["login"]["response"]]).get_total_count() == 6
+    lines = told(records)
+    assert {(line["index"], line["side"]) for line in lines} == {(0, 0)}
+    steps = {name: step for line in lines for name, step in line["steps"].items()}
+    assert steps["cart"]["failures"] == {"TimeoutError": 3}
+    assert (steps["login"]["completed"], steps["login"]["codes"]) == (6, {"200": 6})
+    assert merge_encoded([steps["login"]["response"]]).get_total_count() == 6
 
 
 def test_steps_are_told_again_after_five_seconds_and_once_their_bucket_is_settled() -> None:
@@ -302,21 +304,36 @@ def test_steps_are_told_again_after_five_seconds_and_once_their_bucket_is_settle
     for _ in range(8):
         send(records, result=step)
     records.next()  # of the next bucket
-    list(records.changed(5.4))
     [line] = told(records, 5.4, at_the_end=False)
     assert line["steps"]["login"]["completed"] == 10
-    list(records.changed(6.0))
     assert told(records, 6.0) == []
 
 
-def test_a_bucket_is_kept_until_its_steps_are_told() -> None:
+def test_steps_are_told_before_their_bucket_is_shown_to_be_complete() -> None:
+    records = recorder(rate=2)
+    bucket = records.next()
+    records.began(bucket, 100.0, 100.0)
+    for _ in range(9):
+        send(records, result=journey(StepResult("login", 0.1, 200)))
+    records.next()  # of the next bucket
+    events = report_on(records).results(5.5)
+    assert next(events)[0] == "steps"
+    # it ends while the steps are told
+    records.ended(bucket, 100.0, 100.0, 101.0, journey(StepResult("login", 1.0, 200)))
+    first = [(event, fields) for event, fields in events if fields["index"] == 0]
+    assert [(event, fields["completed"]) for event, fields in first] == [("bucket", 9)]
+    later = [(event, fields) for event, fields in report_on(records).results(6.5)]
+    assert [event for event, _ in later] == ["steps", "bucket"]
+    assert later[0][1]["steps"]["login"]["completed"] == later[1][1]["completed"] == 10
+
+
+def test_what_was_not_told_because_the_report_was_cut_off_is_told_at_the_end() -> None:
     records = recorder(rate=2)
     for _ in range(10):
         send(records, result=journey(StepResult("login", 0.1, 200)))
-    records.next()
-    for second in (6, 7, 8):
-        list(records.changed(second))
-    assert sum(line["steps"]["login"]["completed"] for line in told(records)) == 10
+    next(report_on(records).results(6.0))
+    events = [event for event, _ in report_on(records).results(12.0, at_the_end=True)]
+    assert events.count("bucket") == 3
 
 
 @pytest.mark.parametrize("seconds", [1e-7, 0.0004, 0.002047, 0.0123456, 3.3, 999.9, 1e9, math.nan])
@@ -324,7 +341,19 @@ def test_the_counts_of_a_step_are_as_precise_as_a_histogram(seconds: float) -> N
     counts, histogram = StepCounts(), new_histogram()
     counts.count(seconds, 200)
     histogram.record_value(microseconds(seconds))
-    assert counts.document(new_histogram())["response"] == histogram.encode().decode()
+    assert counts.document()["response"] == histogram.encode().decode()
+
+
+def test_times_of_a_bucket_are_those_of_a_histogram_whenever_it_is_read() -> None:
+    records, histogram = recorder(), new_histogram()
+    for number, seconds in enumerate([0.0, 1e-6, 0.001, 0.0020481, 0.0041, 0.0041, 7.77, 1e9]):
+        bucket = send(records, service=seconds)
+        histogram.record_value(microseconds(seconds))
+        if number % 3 == 0:
+            assert bucket.service
+    assert bucket.document()["service"] == histogram.encode().decode()
+    assert bucket.service
+    assert bucket.service.get_total_count() == 8
 
 
 def test_too_many_names_count_together() -> None:

@@ -179,14 +179,14 @@ class VisitorClient:
         self.requests: dict[str, int] = {}  # connections are the file's business
         self.bodies: Counter[str] = Counter()
         self.error: Exception | None = None
-        self._timeout = job.journey_timeout
+        self._timeout = job.arrival_timeout
         self._environment = scenario.environment
         self._probe = TargetClient(job.model_copy(update={"slots": 1, "against": None}), target)
         host = base_url(target)
         self._classes = [visitor_class(user, host, scenario.quit) for user in scenario.classes]
         self._weights = [user.weight for user in scenario.classes]
 
-    def send(self) -> Played:
+    def send(self, number: int = 0) -> Played:
         visit = Visit()
         [chosen] = random.choices(self._classes, self._weights)  # noqa: S311
         gevent.getcurrent().visit = visit
