@@ -239,9 +239,9 @@ class AccountFeatures(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
-    locustfiles: Lenient[StrictBool] = None
     data: Lenient[StrictBool] = None
     start_values: Lenient[StrictBool] = None
+    locustfiles: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

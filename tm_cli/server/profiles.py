@@ -104,8 +104,8 @@ class ProfileFields(Wire):
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
-    locustfile: LocustfileReference | None = None
     data: tuple[DataSource, ...] = ()
+    locustfile: LocustfileReference | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:

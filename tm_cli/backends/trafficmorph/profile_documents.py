@@ -57,8 +57,8 @@ OPTIONAL = (
     "waitForTarget",
     "warmup",
     "stopEarly",
-    locustfiles.KEY,
     "data",
+    locustfiles.KEY,
     *LOCAL_KEYS,
 )
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
@@ -468,6 +468,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "waitForTarget": _wait_time,
     "warmup": _warmup,
     "stopEarly": _boolean,
-    locustfiles.KEY: locustfiles.read_reference,
     "tokenRefresh": _refresh_time,
+    locustfiles.KEY: locustfiles.read_reference,
 }

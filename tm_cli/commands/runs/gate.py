@@ -60,8 +60,8 @@ _OF_THE_LOAD = {
     "waitForTarget": WAITING,
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
-    locustfiles.KEY: ("locustfiles", "play a locustfile"),
     "data": ("data", "fill in requests from data (`data`)"),
+    locustfiles.KEY: ("locustfiles", "play a locustfile"),
 }
 """What the embedded server alone does, by the key in documents and starts."""
 
@@ -281,8 +281,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             own = read_values(session, request.profiles[0], request.document)
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
-            request = self._with_locustfile(request, request.profiles[0], request.document)
-            return [self._planned(ref, request, gate, own)]
+            return [self._planned(ref, request.profiles[0], request, gate, own)]
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, session.context.cwd)
             require_load(text)
@@ -297,13 +296,9 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)
         refs = self._upload(request.profiles)
-        requests = [
-            self._with_locustfile(request, text, document)
-            for text, document in zip(request.profiles, found, strict=True)
-        ]
         runs = [
-            self._planned(ref, one, gate, each)
-            for ref, one, each in zip(refs, requests, values, strict=True)
+            self._planned(ref, text, request, gate, each)
+            for ref, text, each in zip(refs, request.profiles, values, strict=True)
         ]
         for ref in refs:
             self._require_live_data(ref, gate)
@@ -365,6 +360,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     def _planned(
         self,
         ref: ProfileRef,
+        text: str,
         request: StartRequest,
         gate: Gate | None,
         values: Mapping[str, str] | None,
@@ -379,11 +375,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 self._check_rate(profile)
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
             self._note_start(profile)
-        if profile is not None and request.locustfile is None:
-            request = self._with_locustfile(request, profile.name, profile.document())
         if values is None and profile is not None and self._fills_in(profile):
             found = profile.document()
             values = read_values(self.session, profile.name, found, is_stored=True)
+        request = replace(request, locustfile=self._locustfile(text, request, profile))
         return self._followed(ref, request, gate, self._runs(ref, request, gate, profile, values))
 
     def _fills_in(self, profile: Profile) -> bool:
@@ -393,23 +388,23 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         features = _features(self.session)
         return features is not None and features.start_values is True
 
-    def _with_locustfile(
-        self, request: StartRequest, text: str, document: Mapping[str, Any] | None
-    ) -> StartRequest:
-        """Add where the locustfile of a document is, for a server on this machine alone."""
+    def _locustfile(
+        self, text: str, request: StartRequest, profile: Profile | None
+    ) -> Mapping[str, Any] | None:
+        """Return where the locustfile of the profile is, for a server on this machine alone."""
         session, cwd = self.session, self.session.context.cwd
-        reference = (document or {}).get(locustfiles.KEY)
+        document = request.document or _document(session, text)
+        reference = (document or {}).get(locustfiles.KEY) or (profile and profile.locustfile)
         is_here = self.server == LOCAL or is_loopback(self.server)
         if not (isinstance(reference, Mapping) and is_here and request.region in (None, LOCAL)):
-            return request
+            return None
         directory = (cwd / text).parent if names_document(text) else cwd
         path = (directory / str(reference.get("file"))).resolve()
-        if not path.is_file():  # the server may know it
-            return request
+        if not path.is_file():
+            return None
         for what in locustfiles.replaced_by_curve(path):
             session.note(f"tm: {path.name}: {sanitize(what)} is ignored; the curve is the load")
-        terms = locustfiles.start_terms(reference, path, cwd, session.context.environ)
-        return replace(request, locustfile=terms)
+        return locustfiles.start_terms(reference, path, cwd, session.context.environ)
 
     def _read_profile(self, ref: ProfileRef, *, is_needed: bool) -> Profile | None:
         """Return the stored profile; None where it cannot be read and is only for messages."""

@@ -319,6 +319,7 @@ class EngineReport:
         pressure: CpuPressure,
     ) -> None:
         self._job = job
+        self.slots = job.slots
         self._plan = plan
         self._recorder = recorder
         self._monotonic = monotonic
@@ -345,7 +346,7 @@ class EngineReport:
             **self._counts(due),
             "in_flight": self._recorder.in_flight,
             "backlog": backlog,
-            "slots": self._job.slots,
+            "slots": self.slots,
             "lag_p99_ms": round(p99(window.lags) * 1000, 3),
             "cpu": round(cpu, 3),
             **asdict(self._saturation.now),
@@ -397,6 +398,6 @@ class EngineReport:
             held=share_above([*window.waits, *[math.inf] * backlog], LATE),
             lost=(window.failed + window.unsent) / ended if ended else 0.0,
             cpu=cpu,
-            is_full=window.most_in_flight >= self._job.slots // len(self._plan.sides),
+            is_full=window.most_in_flight >= self.slots // len(self._plan.sides),
             service_p99=p99(window.services) / self._job.timeout,
         )

@@ -36,9 +36,9 @@ async def get_account(request: Request) -> Response:
                 "stopEarly": True,
                 "plans": True,
                 "calibration": True,
-                "locustfiles": True,
                 "data": True,
                 "startValues": True,
+                "locustfiles": True,
             },
         }
     )

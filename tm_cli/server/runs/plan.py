@@ -205,7 +205,7 @@ def load_of(
 def _further_traits(fields: ProfileFields) -> dict[str, str]:
     """What only some loads have; an empty text stands for those that have it not.
 
-    Of a locustfile, modules that it imports are not known.
+    Modules that a locustfile imports are not known.
     """
     data = [[source.read().mode, source.csv] for source in fields.data]
     file = fields.locustfile
@@ -280,9 +280,9 @@ async def prepare_run(
         second,
         probe=probe,
         expect_status=thresholds.get("expectStatus"),
+        values=(asked.values or {}) | _variables(locustfile),
         locustfile=locustfile,
         visit_timeout=VISIT_TIMEOUT if locustfile else None,
-        values=(asked.values or {}) | _variables(locustfile),
     )
     return run, job
 

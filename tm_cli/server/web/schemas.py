@@ -191,8 +191,8 @@ class ProfileBody(Wire):
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
-    locustfile: LocustfileReference | None = None
     data: Data | None = None
+    locustfile: LocustfileReference | None = None
 
     @model_validator(mode="after")
     def _check_curve(self) -> ProfileBody:
@@ -275,8 +275,8 @@ class StartBody(Wire):
     wait_for_target: WaitTime | None = None
     warmup: Warmup | None = None
     stop_early: bool | None = None
-    locustfile: LocustfileSource | None = None
     values: Values | None = None
+    locustfile: LocustfileSource | None = None
 
 
 class PlanBody(Wire):

@@ -81,7 +81,6 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "loop": False,
         "slots": 256,
         "timeout": 10.0,
-        "visit_timeout": None,
         "max_rps": 10_000.0,
         "share": {"index": 0, "count": 1},
         "hold": False,
@@ -90,6 +89,7 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "expect_status": None,
         "ca_file": None,
         "locustfile": None,
+        "visit_timeout": None,
         "data": [],
     }
 
