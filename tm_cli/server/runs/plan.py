@@ -285,11 +285,16 @@ async def prepare_run(
         second,
         probe=probe,
         expect_status=thresholds.get("expectStatus"),
-        values=asked.values or {},
+        values=(asked.values or {}) | _variables(locustfile),
         locustfile=locustfile,
         visit_timeout=VISIT_TIMEOUT if locustfile else None,
     )
     return run, job
+
+
+def _variables(locustfile: JobLocustfile | None) -> dict[str, str]:
+    """What a locustfile is given is as secret as what fills in a profile."""
+    return locustfile.place.variables if locustfile and locustfile.place else {}
 
 
 def _locustfile(
