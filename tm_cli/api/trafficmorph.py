@@ -238,6 +238,8 @@ class AccountFeatures(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
+    journeys: Lenient[StrictBool] = None
+    checks: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

@@ -80,6 +80,10 @@ class ProfileFields(Wire):
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
+    steps: list[dict[str, Any]] | None = None
+    checks: dict[str, Any] | None = None
+    cookies: bool | None = None
+    follow_redirects: int | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:

@@ -7,6 +7,16 @@ UNEXPECTED_STATUS = "UnexpectedStatus"
 CHECK_FAILED = "CheckFailed"
 """The name of a failure, with the check behind it: there was a response."""
 
+EXTRACTION_FAILED = "ExtractionFailed"
+"""The name of a failure, with the variable behind it: there was a response."""
+MISSING_VALUE = "MissingValue"
+"""The name of a failure, with the macro behind it: no request was sent."""
+NOT_LOST = (
+    *(UNEXPECTED_STATUS, CHECK_FAILED, EXTRACTION_FAILED, MISSING_VALUE, "BadValue"),
+    *("RedirectRefused", "TooManyRedirects"),
+)
+"""The beginnings of the names of failures that say nothing about connections and answers lost."""
+
 _MEANINGS = {
     "ConnectionRefusedError": "nothing listens at the target's address and port",
     "TimeoutError": "no connection or no complete response within the time of a request",
@@ -24,9 +34,37 @@ _MEANINGS = {
     "SSLEOFError": "the target closed the connection during the TLS handshake",
     UNEXPECTED_STATUS: "the status is none of gate.expectStatus",
     CHECK_FAILED: "the answer did not pass a check",
+    EXTRACTION_FAILED: "the answer lacks a value that a later step needs",
+    MISSING_VALUE: "not sent: a value that an earlier step extracts is missing",
+    "BadValue": "not sent: a header cannot carry a value that is to be in it",
+    "RedirectRefused": "a redirect to another host, port or scheme, where no load may be sent",
+    "TooManyRedirects": "more redirects than followRedirects allows",
 }
+
+
+_BY_NAME = {
+    "status": (UNEXPECTED_STATUS, "RedirectRefused", "TooManyRedirects"),
+    "check": (CHECK_FAILED, EXTRACTION_FAILED, MISSING_VALUE, "BadValue"),
+}
+
+
+def error_class(code: str) -> str | None:
+    """Return the class of an error: 4xx, 5xx, status, check, timeout or connection.
+
+    `code` is a status, the name of a failure, or either of them behind the name of a step, as in
+    `checkout: 503`. None for a status that is no error.
+    """
+    for name, beginnings in _BY_NAME.items():
+        if any(code.startswith(each) or f": {each}" in code for each in beginnings):
+            return name
+    error = code.rpartition(": ")[2]
+    if not (error.isascii() and error.isdigit()):
+        return "timeout" if "timeout" in error.lower() else "connection"
+    return None if int(error) < 400 else "4xx" if int(error) < 500 else "5xx"
 
 
 def failure_meaning(name: str) -> str | None:
     """Return the sentence for the name of a failure, None for one that is rare."""
-    return _MEANINGS.get(name.partition(" ")[0])
+    names = (name, name.rpartition(": ")[2])
+    found = (_MEANINGS.get(each.partition(" ")[0]) for each in names)
+    return next((sentence for sentence in found if sentence), None)

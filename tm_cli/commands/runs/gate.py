@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,10 @@ _OF_THE_LOAD = {
     "waitForTarget": WAITING,
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
+    "steps": ("journeys", "play several steps (`steps`)"),
+    "checks": ("checks", "check answers (`checks`)"),
+    "cookies": ("journeys", "keep cookies (`cookies`)"),
+    "followRedirects": ("journeys", "follow redirects (`followRedirects`)"),
 }
 """What the embedded server alone does, by the key in documents and starts."""
 
@@ -127,16 +131,14 @@ def require_support(
     comparison: ComparisonOptions,
     load: Mapping[str, Any],
     *,
-    profiles: Sequence[str] = (),
+    documents: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
-    `load` are the keys of a start that are about the load; `profiles` are arguments as the user
-    wrote them, and documents among them may have such keys and thresholds as well. Raises Refused
-    when the server lacks what is asked for, and UsageError when a document's own target is the one
-    to compare it with.
+    `load` are the keys of a start that are about the load; `documents` are the profiles to be
+    uploaded, which may have such keys and thresholds as well. Raises Refused when the server lacks
+    what is asked for, and UsageError when a document's own target is the one to compare it with.
     """
-    documents = [found for text in profiles if (found := _document(session, text))]
     for document in documents:
         require_another(comparison.against, str(document["endpointUrl"]))
     needs = []
@@ -144,17 +146,23 @@ def require_support(
         needs.append(PINS)
     if comparison.against is not None:
         needs.append(AB_RUN)
-    if comparison.thresholds or any(document.get("gate") for document in documents):
+    if comparison.thresholds:
         needs.append(LIMITS)
-    for key, feature in _OF_THE_LOAD.items():
-        is_off = load.get(key) is False
-        if load.get(key) or (not is_off and any(document.get(key) for document in documents)):
-            needs.append(feature)
-    require_features(session, needs, ending="; nothing was started")
+    needs += needs_of(load)
+    decided = {key: False for key, value in load.items() if value is False}
+    for document in documents:
+        needs += needs_of({**document, **decided})
+    require_features(session, dict.fromkeys(needs), ending="; nothing was started")
+
+
+def needs_of(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a server must be able to do for a document, or for the keys of a start."""
+    needs = [LIMITS] if document.get("gate") else []
+    return needs + [feature for key, feature in _OF_THE_LOAD.items() if document.get(key)]
 
 
 def require_features(
-    session: CommandContext, needs: Sequence[tuple[str, str]], *, ending: str = ""
+    session: CommandContext, needs: Collection[tuple[str, str]], *, ending: str = ""
 ) -> None:
     """Raise Refused unless the server says that it can do all of `needs`."""
     if not needs:
@@ -265,14 +273,14 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         """Find all profiles before anything is started; without a gate nothing is waited for."""
         session = self.session
         if request.document is not None:
-            require_another(request.comparison.against, str(request.document["endpointUrl"]))
-            require_support(session, request.comparison, request.load)
+            require_support(session, request.comparison, request.load, documents=[request.document])
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
             return [self._planned(ref, request, gate)]
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, session.context.cwd)
-        require_support(session, request.comparison, request.load, profiles=request.profiles)
+        documents = [found for text in request.profiles if (found := _document(session, text))]
+        require_support(session, request.comparison, request.load, documents=documents)
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)

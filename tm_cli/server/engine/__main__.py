@@ -58,7 +58,7 @@ def _run(events: EventWriter) -> None:
     lines = watchdog.lines()
     job = read_job(lines)
     try:
-        _allow_connections(job.slots)
+        _allow_connections(job.slots * (1 + len(job.origins)))
     except OSError as error:
         raise JobError(str(error)) from error
     load_test = LoadTest(job, events)

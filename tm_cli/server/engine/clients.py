@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from tm_cli.server.engine.job import EngineJob, RequestTarget
+from tm_cli.server.engine.journeys.client import JourneyClient
 from tm_cli.server.engine.played import Played
 from tm_cli.server.engine.sender import TargetClient
 
@@ -37,4 +38,4 @@ class Client(Protocol):
 
 def client_for(job: EngineJob, target: RequestTarget) -> Client:
     """The client that plays the arrivals of a job against one of its targets."""
-    return TargetClient(job, target)
+    return JourneyClient(job, target) if job.is_journey else TargetClient(job, target)

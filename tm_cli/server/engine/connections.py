@@ -106,6 +106,14 @@ class ConnectionPool:
         self._lent -= 1
         connection.address.idle.append((connection.sock, self._monotonic()))
 
+    def resume(self, connection: PooledConnection, idle_for: float) -> PooledConnection:
+        """A connection that was kept on loan, for its next request; else a new one."""
+        if idle_for > MAX_IDLE or not _is_usable(connection.sock):
+            self.drop(connection)
+            return self.take(new=True)
+        connection.address.requests += 1
+        return PooledConnection(connection.address, connection.sock, idle_for)
+
     def drop(self, connection: PooledConnection) -> None:
         self._lent -= 1
         connection.sock.close()

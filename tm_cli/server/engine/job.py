@@ -5,15 +5,17 @@ It is the first line on the engine's standard input.
 
 import ipaddress
 import json
+import math
 import re
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
     AllowInfNan,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -22,19 +24,32 @@ from pydantic import (
 
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.validation import problems
+from tm_cli.values.journeys.checks import read_checks
+from tm_cli.values.journeys.steps import (
+    MOST_REDIRECTS,
+    longest_thinking,
+    read_steps,
+    requests_in_a_visit,
+)
 from tm_cli.values.load_curve import Curve, Interpolation
 from tm_cli.values.urls import ascii_host, port_of
 
 MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
+MOST_SENDERS = 4 * MAX_SLOTS
+"""Of a run on one machine, unless more are asked for."""
 REQUEST_TIMEOUT = 10.0
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-_KEPT_IN_TARGET = "/?%:@!$&'()*+,;=-._~[]|^`{}\"<>\\"
+KEPT_IN_TARGET = "/?%:@!$&'()*+,;=-._~[]|^`{}\"<>\\"
 _FRAMING = {"content-length", "transfer-encoding", "expect"}
+
+
+OriginKey = tuple[bool, str, int]
+"""Whether there is TLS, the host, the port."""
 
 
 class JobError(ValueError):
@@ -101,6 +116,15 @@ class Probe(BaseModel):
     wait: Annotated[float, Field(ge=0), AllowInfNan(False)] = 0.0
 
 
+class Origin(BaseModel):
+    """Where requests of a journey may go besides the target: the beginning of a URL."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: Url
+    addresses: Addresses = None
+
+
 class EngineJob(BaseModel):
     """A validated job. Durations are seconds, rates are requests per second.
 
@@ -137,6 +161,11 @@ class EngineJob(BaseModel):
     watchdog_timeout: Positive | None = None
     probe: Probe | None = None
     expect_status: frozenset[int] | None = None
+    steps: Annotated[list[dict[str, Any]], BeforeValidator(read_steps)] | None = None
+    checks: Annotated[dict[str, Any], BeforeValidator(read_checks)] | None = None
+    cookies: bool = False
+    follow_redirects: Annotated[int, Field(ge=0, le=MOST_REDIRECTS)] = 0
+    origins: list[Origin] = []
     ca_file: str | None = None
 
     @classmethod
@@ -165,6 +194,22 @@ class EngineJob(BaseModel):
         if self.against and self.slots < len(self.targets):
             raise ValueError("slots: an A/B run needs two")
         return self
+
+    @property
+    def is_journey(self) -> bool:
+        """Whether an arrival may be more than one request, or its answer is looked into."""
+        return bool(self.steps or self.checks or self.follow_redirects)
+
+    def senders(self, usual: int) -> int:
+        """How many senders play the job: the `usual` number, or as many as its visitors occupy.
+
+        By Little's law those are the visitors per second times the length of a visit, for which a
+        second is allowed for each answer.
+        """
+        if not self.steps:
+            return usual
+        length = longest_thinking(self.steps) + requests_in_a_visit(self.steps)
+        return max(usual, min(math.ceil(self.curve.highest_rate * length), MOST_SENDERS))
 
     @property
     def arrival_timeout(self) -> float:
@@ -219,6 +264,10 @@ class RequestTarget(BaseModel):
     addresses: tuple[str, ...] = ()
 
     @property
+    def origin(self) -> OriginKey:
+        return self.is_tls, self.host, self.port
+
+    @property
     def authority(self) -> str:
         """Host and port for the Host header; the usual port is left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -242,7 +291,7 @@ class RequestTarget(BaseModel):
             host=ascii_host(parts.hostname),
             port=port_of(parts),
             is_tls=is_tls,
-            request_target=quote((parts.path or "/") + query, safe=_KEPT_IN_TARGET),
+            request_target=quote((parts.path or "/") + query, safe=KEPT_IN_TARGET),
             addresses=tuple(addresses or ()),
         )
 

@@ -211,10 +211,13 @@ class Response:
                 raise HTTPParseError("the length of the body is malformed")
             self._skip(int(match[1]))
             return True
-        self.body_size = len(self._buffer)
+        self._skip_data(self._buffer)
         while data := self._receive():
-            self.body_size += len(data)
+            self._skip_data(data)
         return False
+
+    def _skip_data(self, data: bytes | bytearray) -> None:
+        self.body_size += len(data)
 
     def _skip(self, count: int) -> None:
         buffer = self._buffer

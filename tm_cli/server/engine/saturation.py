@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from tm_cli.values.failures import CHECK_FAILED, UNEXPECTED_STATUS
+from tm_cli.values.failures import NOT_LOST
 
 LATE = 0.010
 """Seconds; a calm dispatcher is within about one millisecond."""
@@ -116,7 +116,7 @@ class ReportWindow:
     def ended(self, service: float, result: int | str) -> None:
         self.services.append(service)
         if isinstance(result, str):
-            self.failed += not result.startswith((UNEXPECTED_STATUS, CHECK_FAILED))
+            self.failed += not result.startswith(NOT_LOST)
 
 
 def p99(values: list[float]) -> float:

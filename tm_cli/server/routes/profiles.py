@@ -66,6 +66,10 @@ BASELINE_ROUTES = [
 ]
 
 FORMAT = "trafficmorph-profile-v1"
+_LEFT_OUT_IF_NONE = (
+    *("schedule", "waitForTarget", "warmup", "stopEarly"),
+    *("steps", "checks", "cookies", "followRedirects"),
+)
 _NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
 
 
@@ -84,7 +88,7 @@ def export_document(fields: ProfileFields) -> dict[str, Any]:
     for key, value in fields.to_wire().items():
         if key not in _NEVER_INSIDE:
             document[_document_name(key)] = value
-    for key in ("schedule", "waitForTarget", "warmup", "stopEarly"):
+    for key in _LEFT_OUT_IF_NONE:
         if document[key] is None:
             del document[key]
     return document

@@ -12,7 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
+from tm_cli.server.engine.job import (
+    REQUEST_TIMEOUT,
+    Against,
+    EngineJob,
+    Origin,
+    Probe,
+    rate_refusal,
+)
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
@@ -24,9 +31,17 @@ from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody
 from tm_cli.server.web.services import Quota, Services
+from tm_cli.values.documents import format_path
+from tm_cli.values.journeys.steps import (
+    absolute_urls,
+    longest_thinking,
+    requests_in_a_visit,
+    unfilled_macro,
+)
 from tm_cli.values.thresholds import stretch_problem
 
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
+_MOST_ORIGINS = 20
 _MACRO = re.compile(r"\$\$[^\s$]+\$\$")
 
 
@@ -42,6 +57,9 @@ def require_runnable(fields: ProfileFields) -> None:
             raise Refusal(f"{name} is not supported by the embedded server")
     if fields.variables_set_ids:
         raise Refusal("variablesSetIds is not supported by the embedded server")
+    if fields.steps and (unfilled := unfilled_macro(fields.steps)):
+        path, macro = unfilled
+        raise Refusal(f"{format_path(path)} uses {macro}, which no step before it extracts")
     texts = {
         "targetUrl": fields.target_url,
         "readinessUrl": fields.readiness_url or "",
@@ -92,7 +110,7 @@ def engine_job(
             target_url=target.url,
             addresses=target.addresses,
             against=_against(run_id, second_target),
-            method=fields.http_method,
+            method="GET" if fields.steps else fields.http_method,
             headers=fields.headers,
             body=fields.request_body,
             points=[(point.x, point.y) for point in fields.points],
@@ -100,6 +118,11 @@ def engine_job(
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
             max_rps=quota.profile_rps,
+            steps=fields.steps,
+            checks=fields.checks,
+            cookies=bool(fields.cookies),
+            follow_redirects=fields.follow_redirects or 0,
+            visit_timeout=_visit_timeout(fields.steps),
             **further,
         )
     except ValidationError as error:
@@ -107,6 +130,31 @@ def engine_job(
     if refusal := rate_refusal(job, quota.profile_rps):
         raise Refusal(f"points: {refusal}")
     return job
+
+
+def _visit_timeout(steps: Sequence[Mapping[str, Any]] | None) -> float | None:
+    """Seconds that a visit takes at most; None where an arrival is one request."""
+    if not steps:
+        return None
+    return longest_thinking(steps) + requests_in_a_visit(steps) * REQUEST_TIMEOUT
+
+
+async def _origins(services: Services, fields: ProfileFields, region: str) -> list[Origin]:
+    """Where the requests of steps go besides the target, with the addresses that were checked."""
+    urls = absolute_urls(fields.steps or [])
+    if len(urls) > _MOST_ORIGINS:
+        raise Refusal(f"steps: more than {_MOST_ORIGINS} hosts")
+    return [
+        Origin(url=url, addresses=await _checked(services, url, region, "steps")) for url in urls
+    ]
+
+
+async def _checked(services: Services, url: str, region: str, field: str) -> list[str] | None:
+    """The addresses of what a field other than targetUrl names; its refusals name that field."""
+    try:
+        return await services.check_target(url, region)
+    except Refusal as refusal:
+        raise Refusal(refusal.message.replace("targetUrl", field, 1)) from None
 
 
 async def _probe(
@@ -120,10 +168,7 @@ async def _probe(
         raise _refusal(error, {"url": "readinessUrl"}) from None
     if url is None:
         return probe
-    try:
-        addresses = await services.check_target(url, region)
-    except Refusal as refusal:
-        raise Refusal(refusal.message.replace("targetUrl", "readinessUrl", 1)) from None
+    addresses = await _checked(services, url, region, "readinessUrl")
     return probe.model_copy(update={"addresses": addresses})
 
 
@@ -158,6 +203,7 @@ def load_of(
     An A/B run is comparable only with those against the same second target, a run with a warm-up
     only with those that have the same.
     """
+    journey = _journey(fields)
     facts: Sequence[object] = (
         fields.target_url,
         fields.http_method,
@@ -167,6 +213,7 @@ def load_of(
         region,
         *([against_url] if against_url else []),
         *([["warm-up", warmup]] if warmup else []),  # older runs, which had none, stay comparable
+        *([["journey", journey]] if journey else []),
     )
     traits = {
         "target": fields.target_url,
@@ -176,8 +223,20 @@ def load_of(
         "region": region,
         "second target": against_url or "",
         "warm-up": f"{warmup:g}",
+        "journey": _digest([journey]) if journey else "",
     }
     return LoadFingerprint(_digest(facts), traits)
+
+
+def _journey(fields: ProfileFields) -> dict[str, Any]:
+    """What is played, and checked, besides the requests of a plain profile; empty there."""
+    kinds = {
+        "steps": fields.steps,
+        "checks": fields.checks,
+        "cookies": fields.cookies,
+        "followRedirects": fields.follow_redirects,
+    }
+    return {name: value for name, value in kinds.items() if value}
 
 
 def _digest(facts: Sequence[object]) -> str:
@@ -236,6 +295,7 @@ async def prepare_run(
         target,
         second,
         probe=probe,
+        origins=await _origins(services, fields, region),
         expect_status=thresholds.get("expectStatus"),
     )
     return run, job
@@ -272,10 +332,7 @@ async def _second_target(
         raise Refusal("A run against another target has no baseline: leave baselineRunId out")
     if url == target.url:
         raise Refusal("againstUrl is the profile's own target: nothing would be compared")
-    try:
-        return CheckedTarget(url, await services.check_target(url, region))
-    except Refusal as refusal:
-        raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
+    return CheckedTarget(url, await _checked(services, url, region, "againstUrl"))
 
 
 def thresholds_of_run(*documents: Mapping[str, Any] | None) -> dict[str, Any]:

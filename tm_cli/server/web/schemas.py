@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.profiles import CurvePoint, ProfileFields, Schedule, Slot, Wire, trim
 from tm_cli.server.targets import literal_refusal
+from tm_cli.values.documents import InvalidDocument, format_path
+from tm_cli.values.journeys.checks import read_checks
+from tm_cli.values.journeys.steps import read_redirects, read_steps
 from tm_cli.values.urls import with_ascii_host
 
 
@@ -99,6 +103,22 @@ def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _read_with(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A validator of what `read` reads; its errors name the place below the field."""
+
+    def check(value: Any) -> Any:
+        try:
+            return read(value)
+        except InvalidDocument as problem:
+            where = format_path(problem.path)
+            raise ValueError(f"{where} {problem}" if where else str(problem)) from None
+
+    return check
+
+
+Steps = Annotated[list[dict[str, Any]], BeforeValidator(_read_with(read_steps))]
+Checks = Annotated[dict[str, Any], BeforeValidator(_read_with(read_checks))]
+Redirects = Annotated[int, BeforeValidator(_read_with(read_redirects))]
 Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_check_url)]
@@ -160,6 +180,10 @@ class ProfileBody(Wire):
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
+    steps: Steps | None = None
+    checks: Checks | None = None
+    cookies: bool | None = None
+    follow_redirects: Redirects | None = None
 
     @model_validator(mode="after")
     def _check_curve(self) -> ProfileBody:
@@ -170,6 +194,8 @@ class ProfileBody(Wire):
             raise ValueError("warmup: nothing is left to judge of the duration")
         if self.loop and self.schedule:
             raise ValueError("schedule: a looping profile cannot be scheduled")
+        if self.steps and urlsplit(self.target_url).query:
+            raise ValueError("targetUrl: with steps it cannot have a query")
         return self
 
     def stored(self, current: ProfileFields | None) -> ProfileFields:

@@ -190,7 +190,8 @@ def launch_with(
 ) -> Launch:
     """How runs are launched; `slots` requests of a local run may be under way at the same time.
 
-    In other regions each worker has so many, at most `MAX_SLOTS`. Local runs trust `ca_file`.
+    In other regions each worker has so many, at most `MAX_SLOTS`. A journey may need more. Local
+    runs trust `ca_file`.
     """
 
     async def launch(region: str, job: EngineJob) -> RunningEngine:
@@ -198,11 +199,12 @@ def launch_with(
             workers = agents.workers_in(region)
             if not workers:
                 raise OSError(f"no agent is connected in region {region}")
-            return await WorkerGroup.start(workers, _with_slots(job, min(slots, MAX_SLOTS)), clock)
+            each = min(max(slots, job.senders(slots) // len(workers)), MAX_SLOTS)
+            return await WorkerGroup.start(workers, _with_slots(job, each), clock)
         job = job.model_copy(update={"ca_file": ca_file})
-        shares = split(slots)
+        shares = split(job.senders(slots))
         if len(shares) == 1:
-            return await EngineProcess.start(command, _with_slots(job, slots))
+            return await EngineProcess.start(command, _with_slots(job, shares[0]))
         return await WorkerGroup.start(_local_workers(command, shares), job, clock)
 
     return launch
