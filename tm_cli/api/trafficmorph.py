@@ -97,6 +97,7 @@ class Profile(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     warmup: Number = None
     gate: JsonText = None
+    locustfile: JsonText = None
     created_at: Instant = None
 
 
@@ -240,6 +241,9 @@ class AccountFeatures(CamelCasePayload):
     calibration: Lenient[StrictBool] = None
     journeys: Lenient[StrictBool] = None
     checks: Lenient[StrictBool] = None
+    data: Lenient[StrictBool] = None
+    start_values: Lenient[StrictBool] = None
+    locustfiles: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

@@ -3,11 +3,13 @@
 It is the first line on the engine's standard input.
 """
 
+import hashlib
 import ipaddress
 import json
 import math
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -22,7 +24,11 @@ from pydantic import (
     model_validator,
 )
 
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
+from tm_cli.server.engine.templates import MACRO
+from tm_cli.server.engine.variables import VisitorVariables
+from tm_cli.server.profiles import DataSource
 from tm_cli.server.validation import problems
 from tm_cli.values.journeys.checks import read_checks
 from tm_cli.values.journeys.steps import (
@@ -32,6 +38,7 @@ from tm_cli.values.journeys.steps import (
     requests_in_a_visit,
 )
 from tm_cli.values.load_curve import Curve, Interpolation
+from tm_cli.values.placeholders import hide_values
 from tm_cli.values.urls import ascii_host, port_of
 
 MAX_SLOTS = 900
@@ -40,11 +47,13 @@ DEFAULT_SLOTS = 256
 MOST_SENDERS = 4 * MAX_SLOTS
 """Of a run on one machine, unless more are asked for."""
 REQUEST_TIMEOUT = 10.0
+VISIT_TIMEOUT = 60.0
+"""Seconds that a visitor who sends several requests may take, think time included."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-KEPT_IN_TARGET = "/?%:@!$&'()*+,;=-._~[]|^`{}\"<>\\"
+_KEPT_IN_TARGET = "/?%:@!$&'()*+,;=-._~[]|^`{}\"<>\\"
 _FRAMING = {"content-length", "transfer-encoding", "expect"}
 
 
@@ -134,7 +143,9 @@ class EngineJob(BaseModel):
     `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long. With
     `expect_status` every other status is a failure. `timeout` is that of a request;
     `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
-    certificates to trust in addition to the system's.
+    certificates to trust in addition to the system's. `data` has the values of the macros in target
+    URL, headers and body. `values` are what placeholders were filled in with; they stay in the
+    server, which hides them in texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -167,13 +178,16 @@ class EngineJob(BaseModel):
     follow_redirects: Annotated[int, Field(ge=0, le=MOST_REDIRECTS)] = 0
     origins: list[Origin] = []
     ca_file: str | None = None
+    data: tuple[DataSource, ...] = ()
+    values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
+    locustfile: JobLocustfile | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise JobError(f"the job is invalid: {_reasons(error)}") from error
+            raise JobError(f"the job is invalid: {reasons(error)}") from error
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Self:
@@ -198,7 +212,7 @@ class EngineJob(BaseModel):
     @property
     def is_journey(self) -> bool:
         """Whether an arrival may be more than one request, or its answer is looked into."""
-        return bool(self.steps or self.checks or self.follow_redirects)
+        return bool(self.steps or self.checks or self.follow_redirects or self.cookies)
 
     def senders(self, usual: int) -> int:
         """How many senders play the job: the `usual` number, or as many as its visitors occupy.
@@ -220,6 +234,22 @@ class EngineJob(BaseModel):
     def targets(self) -> list["RequestTarget"]:
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
         return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
+
+    @property
+    def connections(self) -> int:
+        """How many may be open at the same time; a visitor may have several."""
+        return self.slots * (2 if self.locustfile else 1 + len(self.origins))
+
+    def hide(self, text: str) -> str:
+        """Return a text for people without the values."""
+        return hide_values(text, self.values)
+
+    @cached_property
+    def variables(self) -> VisitorVariables:
+        """What each arrival takes from the data; drawn anew in each run, alike on all workers."""
+        seed = int.from_bytes(hashlib.sha256(self.run_id.encode()).digest()[:4])
+        data = [source.read() for source in self.data]
+        return VisitorVariables(data, seed=seed, sides=2 if self.against else 1)
 
     @property
     def plan(self) -> RequestPlan:
@@ -291,10 +321,17 @@ class RequestTarget(BaseModel):
             host=ascii_host(parts.hostname),
             port=port_of(parts),
             is_tls=is_tls,
-            request_target=quote((parts.path or "/") + query, safe=KEPT_IN_TARGET),
+            request_target=quoted((parts.path or "/") + query),
             addresses=tuple(addresses or ()),
         )
 
 
-def _reasons(error: ValidationError) -> str:
+def quoted(text: str) -> str:
+    """Encode what a request line cannot carry; the names of macros stay as they are."""
+    parts = MACRO.split(text)
+    parts[::2] = [quote(part, safe=_KEPT_IN_TARGET) for part in parts[::2]]
+    return "$$".join(parts)
+
+
+def reasons(error: ValidationError) -> str:
     return "; ".join(f"{field}: {text}" if field else text for field, text in problems(error))

@@ -38,6 +38,9 @@ async def get_account(request: Request) -> Response:
                 "calibration": True,
                 "journeys": True,
                 "checks": True,
+                "data": True,
+                "startValues": True,
+                "locustfiles": True,
             },
         }
     )

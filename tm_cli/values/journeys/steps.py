@@ -23,6 +23,7 @@ from tm_cli.values.journeys.checks import (
     read_fields,
     read_seconds,
 )
+from tm_cli.values.placeholders import has_any
 from tm_cli.values.text import as_number, did_you_mean
 from tm_cli.values.urls import LONGEST_URL, with_ascii_host
 
@@ -200,6 +201,8 @@ def _url(url: str) -> str:
         raise InvalidDocument("has a fragment, or characters that no URL has")
     if url.startswith("/") and not url.startswith("//"):
         return url
+    if has_any(url) and url.startswith(("http://", "https://", "${")):
+        return url  # what it is will be known when the run starts
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

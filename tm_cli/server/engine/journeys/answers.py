@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Self
 
+from tm_cli.server.engine.response import Response
 from tm_cli.values.failures import CHECK_FAILED, EXTRACTION_FAILED
 from tm_cli.values.journeys.json_path import JsonPath, find_in_json, parse_json_path
 
@@ -24,9 +25,17 @@ SEARCH_TIME = 0.05
 """Seconds of processor time for one search with a regular expression."""
 _LONGEST_VALUE = 64 * 1024
 _TIMER = getattr(signal, "ITIMER_VIRTUAL", None)  # Windows has none
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 _ABSENT = object()
 _CHARSET = re.compile(r"charset=\"?([\w-]{1,40})", re.IGNORECASE)
 _CHARSETS = {"iso-8859-1", "iso-8859-15", "windows-1252", "utf-16", "us-ascii", "shift_jis", "gbk"}
+
+
+def fields_of(head: bytes) -> list[tuple[str, str]]:
+    """The header fields of a response; their names in lower case."""
+    lines = _FOLD.sub(b" ", head).decode("latin-1").split("\n")[1:]
+    pairs = (line.partition(":") for line in lines)
+    return [(name.lower(), value.strip()) for name, _, value in pairs]
 
 
 class Unusable(Exception):
@@ -46,6 +55,12 @@ class Answer:
         self._body = body
         self._text: str | None = None
         self._document: Any = _ABSENT
+
+    @classmethod
+    def of(cls, response: Response) -> Self:
+        is_kept = response.body_size <= MOST_KEPT
+        body = bytes(response.body) if is_kept else None
+        return cls(response.status, fields_of(response.head), body, response.body_size)
 
     def header(self, name: str) -> str | None:
         """The value of a header; those of several fields of that name are joined."""

@@ -6,18 +6,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
-from urllib.parse import quote
 
 import gevent
 from gevent import Timeout
 
 from tm_cli import __version__
-from tm_cli.server.engine.job import KEPT_IN_TARGET, EngineJob, RequestTarget
-from tm_cli.server.engine.journeys.answers import Answer, extract
+from tm_cli.server.engine.job import EngineJob, RequestTarget
+from tm_cli.server.engine.journeys.answers import MOST_KEPT, Answer, extract, fields_of
 from tm_cli.server.engine.journeys.cookies import CookieJar
 from tm_cli.server.engine.journeys.plan import FOR_ALL_ORIGINS, Journey, Step, Think
-from tm_cli.server.engine.journeys.sites import KeptResponse, Owned, Sites
+from tm_cli.server.engine.journeys.sites import Owned, Sites
 from tm_cli.server.engine.played import Played, StepResult
+from tm_cli.server.engine.response import Response
+from tm_cli.server.engine.sender import TimeLimit
 from tm_cli.server.engine.templates import BadValue, Template, in_header, in_url
 from tm_cli.values.failures import MISSING_VALUE, UNEXPECTED_STATUS
 
@@ -44,7 +45,8 @@ class JourneyClient:
 
     def __init__(self, job: EngineJob, target: RequestTarget) -> None:
         self.journey = Journey.of(job, target)
-        self.timeout = job.timeout
+        self.variables = job.variables
+        self.time_limit = TimeLimit(job.timeout)
         self.expected = job.expect_status or frozenset()
         self.has_cookies = job.cookies
         self.has_steps = bool(job.steps)
@@ -61,9 +63,9 @@ class JourneyClient:
     def repeated(self) -> int:
         return sum(site.repeated for site in self.sites)
 
-    def send(self) -> int | str | Played:
-        """Play one visit."""
-        visit = _Visit(self)
+    def send(self, number: int = 0) -> int | str | Played:
+        """Play one visit, with the data of the arrival of this number."""
+        visit = _Visit(self, self.variables.of(number))
         played = visit.play()
         if isinstance(played.result, int):
             self.bodies[str(played.result)] += visit.body_size
@@ -75,7 +77,7 @@ class JourneyClient:
         """Connect to the target without sending a request; return 0, or the name of the error."""
         pool = self.sites.target.pool
         try:
-            with Timeout(self.timeout):
+            with self.time_limit:
                 pool.give_back(pool.take())
         except Timeout:
             self.error = TimeoutError()
@@ -93,9 +95,9 @@ class JourneyClient:
 class _Visit:
     """One visitor on the way through the journey."""
 
-    def __init__(self, client: JourneyClient) -> None:
+    def __init__(self, client: JourneyClient, variables: dict[str, str]) -> None:
         self._client = client
-        self._variables: dict[str, str] = {}
+        self._variables = variables
         self._jar = CookieJar() if client.has_cookies else None
         self._owned: Owned | None = {} if client.has_cookies else None
         self._thinking = 0.0
@@ -111,7 +113,7 @@ class _Visit:
                 elif not self._play(part) and not part.goes_on:
                     break
         finally:
-            for site, (connection, _) in (self._owned or {}).items():
+            for site, connection in (self._owned or {}).items():
                 site.pool.drop(connection)
         result = self.steps[-1].result if self._error is None else self._error
         return Played(result, self._thinking, self.steps)
@@ -131,7 +133,7 @@ class _Visit:
             return self._note(step, 0.0, type(error).__name__)
         began = time.monotonic()
         try:
-            with Timeout(self._client.timeout):
+            with self._client.time_limit:
                 response = exchange.run()
         except Timeout:
             return self._note(step, time.monotonic() - began, "TimeoutError")
@@ -142,7 +144,7 @@ class _Visit:
         self.body_size += response.body_size
         return self._note(step, seconds, self._judged(step, response, seconds))
 
-    def _judged(self, step: Step, response: KeptResponse, seconds: float) -> int | str:
+    def _judged(self, step: Step, response: Response, seconds: float) -> int | str:
         """The status, or the name of what is wrong with the answer."""
         status = response.status
         if status >= 400:
@@ -152,7 +154,7 @@ class _Visit:
             return f"{UNEXPECTED_STATUS} {status}"
         if step.checks is None and not step.extractions:
             return status
-        answer = Answer(status, response.fields, response.body, response.body_size)
+        answer = Answer.of(response)
         failure = step.checks.failure(answer, seconds) if step.checks else None
         return failure or extract(step.extractions, answer, self._variables) or status
 
@@ -180,15 +182,14 @@ class _Exchange:
         self._jar = jar
         self._owned = owned
         self._site = client.sites.of_step(step)
-        path = _rendered(step.url, variables, in_url)
-        self._path = path if path.isascii() else quote(path, safe=KEPT_IN_TARGET)
+        self._path = _rendered(step.url, variables, in_url)
         self._method = step.method
         self._headers = [
             (name, _rendered(value, variables, in_header)) for name, value in step.headers
         ]
         self._body = _rendered(step.body, variables).encode() if step.body else b""
 
-    def run(self) -> KeptResponse:
+    def run(self) -> Response:
         for _ in range(self._step.redirects + 1):
             response = self._send()
             location = self._location(response)
@@ -197,26 +198,28 @@ class _Exchange:
             self._follow(response.status, location)
         raise TooManyRedirects
 
-    def _send(self) -> KeptResponse:
+    def _send(self) -> Response:
         response = self._site.exchange(
             self._request(),
-            lambda sock: KeptResponse(
-                sock, has_body=self._method != "HEAD", keeps_body=self._step.needs_body
+            lambda connection: Response(
+                connection,
+                has_body=self._method != "HEAD",
+                keep=MOST_KEPT + 1 if self._step.needs_body else 0,
             ),
             self._owned,
             may_repeat=self._method in _REPEATABLE,
         )
         if self._jar is not None:
-            set_by = [value for name, value in response.fields if name == "set-cookie"]
+            set_by = [value for name, value in fields_of(response.head) if name == "set-cookie"]
             target = self._site.target
             self._jar.take(set_by, target.host, self._path, is_tls=target.is_tls)
         return response
 
-    def _location(self, response: KeptResponse) -> str | None:
+    def _location(self, response: Response) -> str | None:
         """Where the response redirects to, if that is to be followed."""
         if not self._step.redirects or response.status not in _REDIRECTS:
             return None
-        found = [value for name, value in response.fields if name == "location"]
+        found = [value for name, value in fields_of(response.head) if name == "location"]
         return found[0] if found else None
 
     def _follow(self, status: int, location: str) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from tm_cli.server.engine.job import EngineJob, OriginKey, RequestTarget
+from tm_cli.server.engine.job import EngineJob, OriginKey, RequestTarget, quoted
 from tm_cli.server.engine.journeys.answers import Checks, Extraction
 from tm_cli.server.engine.templates import Template
 from tm_cli.values.journeys.steps import request_of, step_name
@@ -115,7 +115,7 @@ def _step(step: Mapping[str, Any], job: EngineJob, target: RequestTarget) -> Ste
     return Step(
         name=step_name(step),
         method=method,
-        url=Template.compile(path),
+        url=Template.compile(quoted(path)),
         origin=origin,
         headers=_joined(job.headers, step.get("headers") or {}, is_elsewhere=origin is not None),
         body=Template.compile(step["body"]) if step.get("body") else None,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import urljoin
 
-from tm_cli.server.engine.connections import ConnectionPool, PooledConnection
+from tm_cli.server.engine.connections import Connection, ConnectionPool
 from tm_cli.server.engine.job import EngineJob, RequestTarget
-from tm_cli.server.engine.journeys.answers import MOST_KEPT
 from tm_cli.server.engine.journeys.plan import Step
 from tm_cli.server.engine.response import HTTPConnectionClosed, Response
 
@@ -17,48 +15,8 @@ _IDLE = 0.5  # seconds after which a connection counts as idle
 _REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections that were idle
 
 
-class KeptResponse(Response):
-    """A response of which the head is kept, and the body if it is wanted and not too large."""
-
-    def __init__(self, source: Any, *, has_body: bool, keeps_body: bool) -> None:
-        super().__init__(source, has_body=has_body)
-        self._kept_head = b""
-        self._keeps_body = keeps_body
-        self._body = bytearray()
-
-    @property
-    def fields(self) -> list[tuple[str, str]]:
-        """The header fields; their names in lower case."""
-        lines = self._kept_head.decode("latin-1").split("\n")[1:]
-        pairs = (line.partition(":") for line in lines)
-        return [(name.lower(), value.strip()) for name, _, value in pairs]
-
-    @property
-    def body(self) -> bytes | None:
-        """The body as it was sent; None where it was not kept."""
-        return bytes(self._body) if self._keeps_body else None
-
-    def _final_head(self) -> bytes:
-        self._kept_head = super()._final_head()
-        return self._kept_head
-
-    def _skip(self, count: int) -> None:
-        self._keeps_body = self._keeps_body and len(self._body) + count <= MOST_KEPT
-        if self._keeps_body:
-            while len(self._buffer) < count:
-                self._receive_more()
-            self._body += self._buffer[:count]
-        super()._skip(count)
-
-    def _skip_data(self, data: bytes | bytearray) -> None:
-        super()._skip_data(data)
-        self._keeps_body = self._keeps_body and len(self._body) + len(data) <= MOST_KEPT
-        if self._keeps_body:
-            self._body += data
-
-
-Owned = dict["Site", tuple[PooledConnection, float]]
-"""The connections of one visitor, and since when they are idle."""
+Owned = dict["Site", Connection]
+"""The connections of one visitor, idle between its requests."""
 
 
 class Site:
@@ -84,11 +42,11 @@ class Site:
     def exchange(
         self,
         request: bytes,
-        respond: Callable[[Any], KeptResponse],
+        respond: Callable[[Connection], Response],
         owned: Owned | None,
         *,
         may_repeat: bool,
-    ) -> KeptResponse:
+    ) -> Response:
         """Send a request and read its response, which `respond` makes of a connection.
 
         With `owned` the connection is the visitor's own, and kept there for its next request.
@@ -103,27 +61,26 @@ class Site:
         self.repeated += 1
         return self._received(self.pool.take(new=True), request, respond, owned)
 
-    def _take(self, owned: Owned | None) -> PooledConnection:
+    def _take(self, owned: Owned | None) -> Connection:
         if owned is None:
             return self.pool.take()
         if self not in owned:
             return self.pool.take(new=True)
-        connection, since = owned.pop(self)
-        return self.pool.resume(connection, time.monotonic() - since)
+        return self.pool.resume(owned.pop(self))
 
-    def _was_closed_idle(self, connection: PooledConnection) -> bool:
+    def _was_closed_idle(self, connection: Connection) -> bool:
         is_rare = self.repeated <= _REPEATED_SHARE * self._sent
         return is_rare and (connection.idle_for or 0.0) >= _IDLE
 
     def _received(
         self,
-        connection: PooledConnection,
+        connection: Connection,
         request: bytes,
-        respond: Callable[[Any], KeptResponse],
+        respond: Callable[[Connection], Response],
         owned: Owned | None,
-    ) -> KeptResponse:
+    ) -> Response:
         try:
-            response = respond(connection.sock)
+            response = respond(connection)
             _exchange(connection, request, response)
         except BaseException:
             self.pool.drop(connection)
@@ -133,13 +90,14 @@ class Site:
         elif owned is None:
             self.pool.give_back(connection)
         else:
-            owned[self] = connection, time.monotonic()
+            connection.since = time.monotonic()
+            owned[self] = connection
         return response
 
 
-def _exchange(connection: PooledConnection, request: bytes, response: KeptResponse) -> None:
+def _exchange(connection: Connection, request: bytes, response: Response) -> None:
     try:
-        connection.sock.sendall(request)
+        connection.send(request)
     except (BrokenPipeError, ConnectionResetError):
         # a target that does not want the body may have answered before it closed
         response.read()
