@@ -98,6 +98,7 @@ class Profile(CamelCasePayload):
     warmup: Number = None
     gate: JsonText = None
     locustfile: JsonText = None
+    steps: JsonText = None
     created_at: Instant = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -155,7 +155,7 @@ def require_support(
         needs.append(PINS)
     if comparison.against is not None:
         needs.append(AB_RUN)
-    if comparison.thresholds:
+    if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
     if any(needs_filling(document) for document in documents):
         needs.append(VALUES)
@@ -167,7 +167,7 @@ def require_support(
 
 
 def require_features(
-    session: CommandContext, needs: Collection[tuple[str, str]], *, ending: str = ""
+    session: CommandContext, needs: Sequence[tuple[str, str]], *, ending: str = ""
 ) -> None:
     """Raise Refused unless the server says that it can do all of `needs`."""
     if not needs:
@@ -624,6 +624,9 @@ def describe_load(profile: Profile) -> str:
     what = sanitize(profile.http_method or "requests")
     if isinstance(profile.locustfile, Mapping):
         what = f"visitors of {sanitize(profile.locustfile.get('file'))} to"
+    elif isinstance(profile.steps, list) and profile.steps:
+        count = sum(isinstance(step, Mapping) and "request" in step for step in profile.steps)
+        what = f"visitors with {count} step{'s' * (count != 1)} to"
     parts = [what, url + "?..." * bool(query)]
     if rates:
         lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""

@@ -185,8 +185,8 @@ def _request(value: Any) -> str:
     """METHOD and path or URL; GET where no method is written."""
     wanted = "METHOD and path, such as GET /products or POST https://api.example/login"
     words = value.split() if isinstance(value, str) else []
-    if not 1 <= len(words) <= 2:
-        raise expected(value, wanted)
+    if not 1 <= len(words) <= 2:  # it may hold a secret, which no message shows
+        raise InvalidDocument(f"is something else than {wanted}")
     method, url = (words[0].upper(), words[1]) if words[1:] else ("GET", words[0])
     if method not in METHODS:
         hint = did_you_mean(method, METHODS, f"the methods are {', '.join(METHODS)}")
@@ -211,7 +211,8 @@ def _url(url: str) -> str:
     if url.partition("://")[0].lower() in ("ws", "wss", "grpc", "grpcs"):
         raise InvalidDocument("has a URL of WebSocket or gRPC, which is not supported yet")
     if not is_url:
-        raise expected(url, "a path that begins with /, or an http or https URL")
+        wanted = "a path that begins with /, or an http or https URL"
+        raise InvalidDocument(f"has something else than {wanted}")
     if "@" in parts.netloc or "$$" in parts.netloc:
         raise InvalidDocument("has credentials or a macro in its host, which cannot be used there")
     return with_ascii_host(url)
@@ -224,7 +225,7 @@ def _headers(value: Any) -> dict[str, str]:
         if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
             raise InvalidDocument("cannot be the name of a header", (str(name),))
         if not isinstance(text, str):
-            raise expected(text, "text", name)
+            raise InvalidDocument("is not text", (name,))
         if name.lower() in _FRAMING:
             raise InvalidDocument("is set by the load generator itself", (name,))
         if not _FIELD_VALUE.fullmatch(text):
@@ -235,7 +236,8 @@ def _headers(value: Any) -> dict[str, str]:
 def _body(value: Any) -> str:
     text = json.dumps(value) if isinstance(value, Mapping | list) else value
     if not isinstance(text, str) or len(text) > LONGEST_BODY:
-        raise expected(value, f"a mapping, a list, or text of at most {LONGEST_BODY} characters")
+        wanted = f"a mapping, a list, or text of at most {LONGEST_BODY} characters"
+        raise InvalidDocument(f"is something else than {wanted}")
     return text
 
 
