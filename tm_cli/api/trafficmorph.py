@@ -241,6 +241,7 @@ class AccountFeatures(CamelCasePayload):
     calibration: Lenient[StrictBool] = None
     data: Lenient[StrictBool] = None
     start_values: Lenient[StrictBool] = None
+    client_certificates: Lenient[StrictBool] = None
     locustfiles: Lenient[StrictBool] = None
 
 

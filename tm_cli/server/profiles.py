@@ -72,6 +72,20 @@ class DataSource(Wire):
             raise ValueError(f"{sanitize(self.name)}: {problem}") from None
 
 
+Path = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class ClientCertificate(Wire):
+    """Files in PEM on the machine that plays the load; without a key, `cert` has both.
+
+    The password of the key is a placeholder in what is stored.
+    """
+
+    cert: Path
+    key: Path | None = None
+    password: Annotated[str, Field(max_length=1000)] | None = None
+
+
 _FILLED = ("target_url", "readiness_url", "request_body")
 """The fields with placeholders; headers, which are JSON text, are filled in one by one."""
 
@@ -105,6 +119,7 @@ class ProfileFields(Wire):
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
     data: tuple[DataSource, ...] = ()
+    client_certificate: ClientCertificate | None = None
     locustfile: LocustfileReference | None = None
 
     @property
@@ -117,6 +132,9 @@ class ProfileFields(Wire):
         found = {name: fill_all(getattr(self, name, None), values) for name in _FILLED}
         headers = [{"name": name, "value": fill(value, values)} for name, value in self.headers]
         found["request_headers"] = json.dumps(headers) if headers else None
+        if certificate := self.client_certificate:
+            texts = fill_all(certificate.model_dump(), values)
+            found["client_certificate"] = ClientCertificate(**texts)
         return self.model_copy(update={name: each for name, each in found.items() if each})
 
 

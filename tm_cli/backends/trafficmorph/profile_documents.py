@@ -19,7 +19,12 @@ from urllib.parse import urlsplit
 from tm_cli.api import strict_json
 from tm_cli.backends import documents
 from tm_cli.backends.trafficmorph import locustfiles
-from tm_cli.backends.trafficmorph.data_files import read_data
+from tm_cli.backends.trafficmorph.document_files import (
+    LOCAL_KEYS,
+    read_certificate,
+    read_command,
+    read_data,
+)
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.placeholders import TOKEN, has_any, placeholders
@@ -36,8 +41,6 @@ FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 
 REQUIRED = ("name", "duration", "endpointUrl", "points")
-LOCAL_KEYS = ("tokenCommand", "tokenRefresh")
-"""What only the machine of the command uses: no server gets or stores it."""
 OPTIONAL = (
     "_format",
     "requestPayload",
@@ -58,6 +61,7 @@ OPTIONAL = (
     "warmup",
     "stopEarly",
     "data",
+    "clientCertificate",
     locustfiles.KEY,
     *LOCAL_KEYS,
 )
@@ -176,7 +180,8 @@ def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
     readers = _READERS | {
         "data": partial(read_data, directory=directory),
-        "tokenCommand": partial(_token_command, directory=directory),
+        "clientCertificate": partial(read_certificate, directory=directory),
+        "tokenCommand": partial(read_command, directory=directory),
     }
     found = {key: _read(readers[key], written[key], value) for key, value in fields.items()}
     _check_placeholders(found, written)
@@ -417,26 +422,6 @@ def _texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _expected(value, "a list of texts")
     return value
-
-
-def _token_command(value: Any, directory: Path | None) -> dict[str, Any]:
-    """Return the command and the directory in which it runs, that of the document.
-
-    A document that is in no file is a server's, and no server names commands.
-    """
-    if directory is None:
-        raise InvalidDocument("can be in a file of yours only; no command of a server is run")
-    words = value if isinstance(value, list) else [value]
-    if not words or not all(isinstance(word, str) and word.strip() for word in words):
-        raise _expected(value, "a command, such as ./token.sh or [./token.sh, --fast]")
-    if any("\0" in word for word in words):
-        raise InvalidDocument("has a NUL character")
-    return {"command": value, "directory": str(directory.absolute())}
-
-
-def uploaded(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a document that a server gets."""
-    return {key: value for key, value in document.items() if key not in LOCAL_KEYS}
 
 
 def _table(value: Any) -> dict[str, Any]:

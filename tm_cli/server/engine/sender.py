@@ -197,6 +197,7 @@ class TargetClient:
             timeout=job.timeout,
             first=job.share.index,
             ca_file=job.ca_file,
+            certificate=job.client_certificate,
         )
 
     @property

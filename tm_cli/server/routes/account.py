@@ -38,6 +38,7 @@ async def get_account(request: Request) -> Response:
                 "calibration": True,
                 "data": True,
                 "startValues": True,
+                "clientCertificates": True,
                 "locustfiles": True,
             },
         }

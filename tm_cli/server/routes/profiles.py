@@ -66,6 +66,10 @@ BASELINE_ROUTES = [
 ]
 
 FORMAT = "trafficmorph-profile-v1"
+_LEFT_OUT_IF_UNSET = (
+    *("schedule", "waitForTarget", "warmup", "stopEarly"),
+    *("data", "clientCertificate", "locustfile"),
+)
 _NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
 
 
@@ -84,7 +88,7 @@ def export_document(fields: ProfileFields) -> dict[str, Any]:
     for key, value in fields.to_wire().items():
         if key not in _NEVER_INSIDE:
             document[_document_name(key)] = value
-    for key in ("schedule", "waitForTarget", "warmup", "stopEarly", "data", "locustfile"):
+    for key in _LEFT_OUT_IF_UNSET:
         if document[key] in (None, ()):
             del document[key]
     return document

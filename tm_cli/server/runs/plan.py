@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
+import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.templates import MACRO
@@ -119,6 +122,7 @@ def engine_job(
             loop=fields.loop,
             max_rps=quota.profile_rps,
             data=fields.data,
+            client_certificate=fields.client_certificate,
             **further,
         )
     except ValidationError as error:
@@ -241,6 +245,7 @@ async def prepare_run(
     target = CheckedTarget(filled.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, filled, region, asked.wait_for_target)
+    await _check_certificate(filled, region)
     locustfile = _locustfile(services, fields, asked, region)
     warmup = warmup_of_run(asked.warmup, fields)
     thresholds = thresholds_of_run(asked.gate, fields.gate)
@@ -315,6 +320,21 @@ def _with_values(fields: ProfileFields, values: Mapping[str, str]) -> ProfileFie
         return filled.model_copy(update={"target_url": check_url(filled.target_url)})
     except ValueError as problem:
         raise Refusal(f"targetUrl: {problem}") from None
+
+
+async def _check_certificate(fields: ProfileFields, region: str) -> None:
+    """Refuse a client certificate that cannot be used; an agent has files of its own."""
+    certificate = fields.client_certificate
+    if certificate is None:
+        return
+    if not fields.target_url.startswith("https:"):
+        raise Refusal("clientCertificate: only an https target asks for a certificate")
+    if region == LOCAL:
+        context = ssl.create_default_context()
+        try:
+            await asyncio.to_thread(load_certificate, context, certificate)
+        except UnusableCertificate as error:
+            raise Refusal(f"clientCertificate: {error}") from None
 
 
 def warmup_of_run(asked: float | None, fields: ProfileFields) -> float:

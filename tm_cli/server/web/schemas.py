@@ -15,6 +15,7 @@ from tm_cli.server.engine.locustfiles.reference import LocustfileReference
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.profiles import (
+    ClientCertificate,
     CurvePoint,
     DataSource,
     ProfileFields,
@@ -130,6 +131,15 @@ def _check_data(sources: list[DataSource]) -> list[DataSource]:
 
 
 Data = Annotated[list[DataSource], Field(max_length=MOST_DATA_SETS), AfterValidator(_check_data)]
+
+
+def _check_certificate(certificate: ClientCertificate) -> ClientCertificate:
+    if certificate.password and not has_any(certificate.password):
+        raise ValueError("password must be a placeholder such as ${NAME}, which is not stored")
+    return certificate
+
+
+Certificate = Annotated[ClientCertificate, AfterValidator(_check_certificate)]
 Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(check_url)]
@@ -192,6 +202,7 @@ class ProfileBody(Wire):
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
     data: Data | None = None
+    client_certificate: Certificate | None = None
     locustfile: LocustfileReference | None = None
 
     @model_validator(mode="after")
