@@ -200,6 +200,7 @@ class HistoryRow(CamelCasePayload):
     load_fingerprint: Lenient[StrictStr] = None
     notes: TextList = ()
     addresses: JsonText = None
+    protocol: Lenient[StrictStr] = None
     bodies: JsonText = None
     repeated: Lenient[StrictInt] = None
     warmup_seconds: Number = None
@@ -242,6 +243,7 @@ class AccountFeatures(CamelCasePayload):
     data: Lenient[StrictBool] = None
     start_values: Lenient[StrictBool] = None
     client_certificates: Lenient[StrictBool] = None
+    http_versions: Lenient[StrictBool] = None
     locustfiles: Lenient[StrictBool] = None
 
 

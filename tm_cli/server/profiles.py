@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -75,6 +75,9 @@ class DataSource(Wire):
 Path = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
+HttpVersion = Literal["1.1", "2"]
+
+
 class ClientCertificate(Wire):
     """Files in PEM on the machine that plays the load; without a key, `cert` has both.
 
@@ -120,6 +123,7 @@ class ProfileFields(Wire):
     gate: dict[str, Any] | None = None
     data: tuple[DataSource, ...] = ()
     client_certificate: ClientCertificate | None = None
+    http_version: HttpVersion | None = None
     locustfile: LocustfileReference | None = None
 
     @property

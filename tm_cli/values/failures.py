@@ -20,6 +20,13 @@ _MEANINGS = {
     "BrokenPipeError": "the target closed the connection while it was sent a request",
     "HTTPConnectionClosed": "the target closed the connection without a response",
     "HTTPParseError": "the response is not HTTP/1.1 (HTTP/2? TLS?), or ends in the middle",
+    "SpeaksHTTP2": "the target answers in HTTP/2; `httpVersion: 2` in the document sends it that",
+    "NoHTTP2": "the target did not agree to HTTP/2 during the TLS handshake",
+    "HTTP2ProtocolError": "what the target sends is not HTTP/2, or breaks its rules",
+    "StreamReset": "the target broke the answer off with this error code of HTTP/2",
+    "GoAway": "the target ended the connection with this error code of HTTP/2",
+    "Unprocessed": "the target refused to look at the request, several times",
+    "BadValue": "a value cannot stand where its macro is, such as a line break in a header",
     "SSLCertVerificationError": (
         "the certificate is of an unknown authority (TM_CA_FILE names one to trust), has expired, "
         "or is for another name"

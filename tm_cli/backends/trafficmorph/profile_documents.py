@@ -62,6 +62,7 @@ OPTIONAL = (
     "stopEarly",
     "data",
     "clientCertificate",
+    "httpVersion",
     locustfiles.KEY,
     *LOCAL_KEYS,
 )
@@ -314,6 +315,13 @@ def _wait_time(value: Any) -> float:
     return float(number)
 
 
+def _http_version(value: Any) -> str:
+    versions = {"1": "1.1", "1.1": "1.1", "2": "2", "2.0": "2"}
+    if isinstance(value, bool) or str(value) not in versions:
+        raise _expected(value, "1.1 or 2")
+    return versions[str(value)]
+
+
 def _refresh_time(value: Any) -> float:
     seconds = _wait_time(value)
     if seconds < SHORTEST_REFRESH:
@@ -454,5 +462,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "warmup": _warmup,
     "stopEarly": _boolean,
     "tokenRefresh": _refresh_time,
+    "httpVersion": _http_version,
     locustfiles.KEY: locustfiles.read_reference,
 }

@@ -61,6 +61,7 @@ _OF_THE_LOAD = {
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
     "data": ("data", "fill in requests from data (`data`)"),
+    "httpVersion": ("http_versions", "choose the version of HTTP"),
     "clientCertificate": ("client_certificates", "show a client certificate to the target"),
     locustfiles.KEY: ("locustfiles", "play a locustfile"),
 }

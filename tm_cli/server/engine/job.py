@@ -26,7 +26,7 @@ from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.engine.variables import VisitorVariables
-from tm_cli.server.profiles import ClientCertificate, DataSource
+from tm_cli.server.profiles import ClientCertificate, DataSource, HttpVersion
 from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
 from tm_cli.values.placeholders import hide_values
@@ -149,6 +149,7 @@ class EngineJob(BaseModel):
     ca_file: str | None = None
     data: tuple[DataSource, ...] = ()
     client_certificate: ClientCertificate | None = None
+    http_version: HttpVersion | None = None
     values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     locustfile: JobLocustfile | None = None
 

@@ -39,6 +39,7 @@ async def get_account(request: Request) -> Response:
                 "data": True,
                 "startValues": True,
                 "clientCertificates": True,
+                "httpVersions": True,
                 "locustfiles": True,
             },
         }

@@ -123,6 +123,7 @@ def engine_job(
             max_rps=quota.profile_rps,
             data=fields.data,
             client_certificate=fields.client_certificate,
+            http_version=fields.http_version,
             **further,
         )
     except ValidationError as error:
@@ -216,6 +217,7 @@ def _further_traits(fields: ProfileFields) -> dict[str, str]:
     played = [file.sha256, sorted(file.classes), sorted(file.tags)] if file else []
     return NO_TRAITS | {
         "data": _digest(data) if data else "",
+        "version of HTTP": fields.http_version or "",
         "locustfile": _digest(played) if played else "",
     }
 

@@ -18,6 +18,7 @@ from tm_cli.server.profiles import (
     ClientCertificate,
     CurvePoint,
     DataSource,
+    HttpVersion,
     ProfileFields,
     Schedule,
     Slot,
@@ -203,6 +204,7 @@ class ProfileBody(Wire):
     gate: Gate | None = None
     data: Data | None = None
     client_certificate: Certificate | None = None
+    http_version: HttpVersion | None = None
     locustfile: LocustfileReference | None = None
 
     @model_validator(mode="after")
