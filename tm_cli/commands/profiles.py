@@ -121,11 +121,10 @@ def import_profile(
     tm profiles import checkout.yaml
     """
     from tm_cli.backends.trafficmorph.profile_documents import read_document
-    from tm_cli.commands.runs.gate import LIMITS, require_features
+    from tm_cli.commands.runs.gate import needs_of, require_features
 
     portable = read_document(session.context.cwd / document)
-    if portable.get("gate"):
-        require_features(session, [LIMITS], ending="; nothing was imported")
+    require_features(session, needs_of(portable.get("gate")), ending="; nothing was imported")
     imported = session.client.import_profile(portable)
     for warning in imported.warnings:
         session.terminal.write_line(f"tm: the server warns: {sanitize(warning)}")

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
+STEPS = ("steps", "judge the steps of a run (`gate.steps`)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
 _OF_THE_LOAD = {
     "waitForTarget": WAITING,
@@ -144,13 +145,18 @@ def require_support(
         needs.append(PINS)
     if comparison.against is not None:
         needs.append(AB_RUN)
-    if comparison.thresholds or any(document.get("gate") for document in documents):
-        needs.append(LIMITS)
+    needs += needs_of(comparison.thresholds, *(document.get("gate") for document in documents))
     for key, feature in _OF_THE_LOAD.items():
         is_off = load.get(key) is False
         if load.get(key) or (not is_off and any(document.get(key) for document in documents)):
             needs.append(feature)
     require_features(session, needs, ending="; nothing was started")
+
+
+def needs_of(*gates: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what a server must be able to do for these thresholds."""
+    needs = [LIMITS] if any(gates) else []
+    return needs + [STEPS] * any("steps" in gate for gate in gates if gate)
 
 
 def require_features(

@@ -36,6 +36,7 @@ async def get_account(request: Request) -> Response:
                 "stopEarly": True,
                 "plans": True,
                 "calibration": True,
+                "steps": True,
             },
         }
     )

@@ -81,6 +81,7 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "loop": False,
         "slots": 256,
         "timeout": 10.0,
+        "visit_timeout": None,
         "max_rps": 10_000.0,
         "share": {"index": 0, "count": 1},
         "hold": False,
