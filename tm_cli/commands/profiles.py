@@ -120,12 +120,15 @@ def import_profile(
 
     tm profiles import checkout.yaml
     """
+    from tm_cli.backends.trafficmorph.document_files import uploaded
     from tm_cli.backends.trafficmorph.profile_documents import read_document
-    from tm_cli.commands.runs.gate import needs_of, require_features
+    from tm_cli.commands.runs.gate import ComparisonOptions, require_support
 
     portable = read_document(session.context.cwd / document)
-    require_features(session, needs_of(portable.get("gate")), ending="; nothing was imported")
-    imported = session.client.import_profile(portable)
+    require_support(
+        session, ComparisonOptions(), {}, documents=[portable], ending="; nothing was imported"
+    )
+    imported = session.client.import_profile(uploaded(portable))
     for warning in imported.warnings:
         session.terminal.write_line(f"tm: the server warns: {sanitize(warning)}")
     return session.emit(

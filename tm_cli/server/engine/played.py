@@ -1,19 +1,17 @@
 """What an arrival of the curve did where that is more than one request, and its counts by step."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
-
-from tm_cli.server.validation import HIGHEST_US, lowest_equivalent
+from tm_cli.server.validation import HIGHEST_US, lowest_equivalent, new_histogram
 from tm_cli.values.step_names import step_name
 
 MOST_ERRORS = 100
 """So many names of errors are counted apart in a run; all others count as `OTHER_ERRORS`."""
 OTHER_ERRORS = "OtherErrors"
+_LONGEST = HIGHEST_US / 1e6  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +82,20 @@ class StepCounts:
             self.failures[result] += 1
         self.has_changed = True
 
-    def document(self, scratch: HdrHistogram) -> dict[str, Any]:
-        """The counts as they are reported; `scratch` is a histogram to be overwritten."""
+    def document(self) -> dict[str, Any]:
+        """The counts as they are reported."""
         self.has_changed = False
-        scratch.reset()
+        response = new_histogram()
         for time, count in self.times.items():
-            scratch.record_value(time, count)
+            response.record_value(time, count)
         return {
             "completed": self.times.total(),
             "codes": {str(code): count for code, count in sorted(self.codes.items())},
             "failures": dict(sorted(self.failures.items())),
-            "response": str(scratch.encode().decode()),
+            "response": str(response.encode().decode()),
         }
 
 
 def microseconds(seconds: float) -> int:
     """What a histogram can record; what is no time counts as the longest, not as the shortest."""
-    if math.isnan(seconds):
-        return HIGHEST_US
-    return int(min(max(round(min(seconds, HIGHEST_US) * 1e6), 1), HIGHEST_US))
+    return max(round(seconds * 1e6), 1) if -1 < seconds <= _LONGEST else HIGHEST_US

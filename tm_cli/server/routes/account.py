@@ -37,6 +37,11 @@ async def get_account(request: Request) -> Response:
                 "plans": True,
                 "calibration": True,
                 "steps": True,
+                "data": True,
+                "startValues": True,
+                "clientCertificates": True,
+                "httpVersions": True,
+                "locustfiles": True,
             },
         }
     )

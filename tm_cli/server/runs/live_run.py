@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
@@ -18,11 +18,15 @@ from tm_cli.server.store.runs import RunStore
 from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineEvent,
+    EngineFailed,
     EngineProgress,
     EngineStarted,
     EngineSteps,
+    EngineWaiting,
     Launch,
     RunningEngine,
+    RunNote,
+    TransferCounts,
 )
 
 PATIENCE = 60.0
@@ -98,6 +102,7 @@ class LiveRun:
         self._steps_due = _STEPS_INTERVAL
         self._early = early
         self._looking: asyncio.Task[None] | None = None
+        self._protocol = ""
         self._pending: dict[tuple[int, int], EngineBucket] = {}
 
     @property
@@ -179,9 +184,9 @@ class LiveRun:
     async def _listen(self, engine: RunningEngine) -> None:
         try:
             async for event in engine.events(patience=PATIENCE):
-                self._take(event)
+                self._take(self._without_values(event))
         except (ValueError, TimeoutError) as error:
-            self.state.failure = (
+            self.state.failure = self._job.hide(
                 str(error) or f"the load generator has not reported for {PATIENCE:g} s"
             )
             engine.kill()
@@ -189,6 +194,17 @@ class LiveRun:
             self._flush(is_over=True)
             if self._looking:
                 await asyncio.wait([self._looking])
+
+    def _without_values(self, event: EngineEvent) -> EngineEvent:
+        """The event without the values of placeholders, which are in no report."""
+        match event:
+            case EngineWaiting():
+                return replace(event, reason=self._job.hide(event.reason))
+            case EngineFailed():
+                return replace(event, message=self._job.hide(event.message))
+            case RunNote():
+                return replace(event, text=self._job.hide(event.text))
+        return event
 
     def _take(self, event: EngineEvent) -> None:
         self.state.apply(event)
@@ -199,6 +215,9 @@ class LiveRun:
                 self._pending[event.index, event.side] = event
             case EngineStarted():
                 self._store.set_start(self.run.run_id, event.at)
+            case TransferCounts() if event.protocol != self._protocol:
+                self._protocol = event.protocol
+                self._store.set_protocol(self.run.run_id, event.protocol)
             case _:
                 self._flush()
         if isinstance(event, EngineProgress) and self._early and not self._looking:
@@ -250,7 +269,7 @@ class LiveRun:
         if self.state.failure is None and finished and finished.completed_curve:
             return RunOutcome.COMPLETED
         if self.state.failure is None:
-            error_text = self._engine.last_error if self._engine else None
+            error_text = self._job.hide(self._engine.last_error or "") if self._engine else None
             ending = f"the load generator ended too early with exit code {exit_code}"
             self.state.failure = f"{ending}: {error_text}" if error_text else ending
         return RunOutcome.ABORTED

@@ -29,7 +29,7 @@ from tm_cli.server.judge.statistics.welch_test import against_history, welch
 from tm_cli.server.judge.steps import step_documents
 from tm_cli.server.judge.verdict import compare, judge_by
 from tm_cli.server.profiles import LOCAL, display_name
-from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
+from tm_cli.server.runs.progress import NO_TRAITS, RunOutcome, RunState, ServerRun
 from tm_cli.server.runs.results import (
     JudgedCounts,
     SideResults,
@@ -297,7 +297,7 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         quantiles_ms=json.loads(row["latency_quantiles"]),
         generator_saturated=bool(row["generator_saturated"]),
         # earlier runs had no warm-up
-        traits={"warm-up": "0"} | json.loads(row["traits"]),
+        traits={"warm-up": "0"} | NO_TRAITS | json.loads(row["traits"]),
         seconds=float(row["duration_seconds"]) - row["warmup"],
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),

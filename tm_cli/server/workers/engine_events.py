@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -148,9 +148,23 @@ class EngineFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunNote:
-    """A note for the history row, from the coordinator of several engines."""
+    """A note for the history row, from the master of several engines."""
 
-    text: str
+    text: Message
+
+
+@dataclass(frozen=True, slots=True)
+class MasterListening:
+    """The first event of a master: workers may connect to this port."""
+
+    port: Annotated[Count, Field(ge=1, le=65535)]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDropped:
+    """The master has given a worker up, so that it may be ended."""
+
+    worker: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +177,15 @@ class AddressCounts:
 
 @dataclass(frozen=True, slots=True)
 class TransferCounts:
-    """Of a side's target so far: bytes of bodies by status, and requests that were sent again."""
+    """Of a side's target so far: bytes of bodies by status, and requests that were sent again.
+
+    `protocol` is how the target is spoken to where that is not HTTP/1.1.
+    """
 
     side: Side
     bodies: StatusCounts
     repeated: Count
+    protocol: Annotated[Text, Field(max_length=20)] = ""
 
 
 def _several(value: object) -> object:
@@ -217,6 +235,8 @@ EngineEvent = (
     | EngineFinished
     | EngineFailed
     | RunNote
+    | MasterListening
+    | WorkerDropped
 )
 
 
@@ -233,10 +253,14 @@ _KINDS: dict[str, type[EngineEvent]] = {
     "resumed": EngineResumed,
     "finished": EngineFinished,
     "failed": EngineFailed,
+    "note": RunNote,
+    "listening": MasterListening,
+    "dropped": WorkerDropped,
 }
 _ADAPTERS: dict[str, TypeAdapter[EngineEvent]] = {
     name: TypeAdapter(kind) for name, kind in _KINDS.items()
 }
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 _FLAGS = [flag.name for flag in fields(Flags)]
 
 
@@ -266,9 +290,25 @@ def _event(data: dict[str, Any]) -> EngineEvent | None:
         data["flags"] = Flags(*(data[name] is True for name in _FLAGS))
     if kind is EngineFinished:
         data = {"cpu_pressure": None, "steps": 0} | data  # an older agent does not tell
-    if missing := {part.name for part in fields(kind)} - data.keys():
+    required = {
+        part.name
+        for part in fields(kind)
+        if part.default is MISSING and part.default_factory is MISSING
+    }
+    if missing := required - data.keys():
         raise KeyError(*missing)
     return _ADAPTERS[data["event"]].validate_python(data)
+
+
+def event_fields(event: EngineEvent) -> tuple[str, dict[str, Any]]:
+    """The name and the fields of an event, as `parse_event` reads them."""
+    values = asdict(event)
+    if "completed_curve" in values:
+        values["outcome"] = "completed" if values.pop("completed_curve") else "stopped"
+    values |= values.pop("flags", {})
+    if isinstance(at := values.get("at"), datetime):
+        values["at"] = at.isoformat()
+    return _NAMES[type(event)], values
 
 
 class RunningEngine(Protocol):

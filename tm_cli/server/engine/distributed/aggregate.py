@@ -313,6 +313,7 @@ class Aggregate:
                 side,
                 _summed(counts.bodies for counts in found),
                 sum(counts.repeated for counts in found),
+                next((counts.protocol for counts in found if counts.protocol), ""),
             )
             for side, found in sorted(sides.items())
         ]
