@@ -60,6 +60,7 @@ ONLY_IN = {
     "tree_sitter_bash": "setup/check/shell_script.py",
     "typer": "cli commands completion setup/check/gate_commands.py",
     "uvicorn": "server/web",
+    "zmq": "server/engine",
     "websockets": "server/agent.py server/web",
     "yaml": "values/documents.py",
 }

@@ -6,6 +6,10 @@ UNEXPECTED_STATUS = "UnexpectedStatus"
 """The name of a failure, with the status behind it: there was a response."""
 CHECK_FAILED = "CheckFailed"
 """The name of a failure, with the check behind it: there was a response."""
+LOCUSTFILE_ERROR = "LocustfileError"
+"""The name of a failure, with the exception behind it: one of the user's own code."""
+TARGET_REFUSED = "TargetRefused"
+"""The name of a failure: a locustfile wanted to connect to an address that is not allowed."""
 
 _MEANINGS = {
     "ConnectionRefusedError": "nothing listens at the target's address and port",
@@ -33,6 +37,15 @@ _MEANINGS = {
     "SSLEOFError": "the target closed the connection during the TLS handshake",
     UNEXPECTED_STATUS: "the status is none of gate.expectStatus",
     CHECK_FAILED: "the answer did not pass a check",
+    LOCUSTFILE_ERROR: (
+        "the code of the locustfile has raised an exception; the server's log has the line "
+        "(`tm serve` shows it)"
+    ),
+    TARGET_REFUSED: (
+        "the locustfile wanted to connect to an address that it may not load; "
+        "TM_ALLOW_PUBLIC_TARGETS=true permits public ones"
+    ),
+    "JourneyTimeout": "the visitor took longer than the locustfile's `timeout`",
 }
 
 

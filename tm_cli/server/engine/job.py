@@ -36,8 +36,6 @@ MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
-VISIT_TIMEOUT = 60.0
-"""Seconds that a visitor who sends several requests may take, think time included."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -160,7 +158,7 @@ class EngineJob(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise JobError(f"the job is invalid: {_reasons(error)}") from error
+            raise JobError(f"the job is invalid: {reasons(error)}") from error
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Self:
@@ -191,6 +189,11 @@ class EngineJob(BaseModel):
     def targets(self) -> list["RequestTarget"]:
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
         return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
+
+    @property
+    def connections(self) -> int:
+        """How many may be open at the same time; a visitor of a locustfile may have several."""
+        return self.slots * (2 if self.locustfile else 1)
 
     def hide(self, text: str) -> str:
         """Return a text for people without the values."""
@@ -281,5 +284,5 @@ def _quoted(text: str) -> str:
     return "$$".join(parts)
 
 
-def _reasons(error: ValidationError) -> str:
+def reasons(error: ValidationError) -> str:
     return "; ".join(f"{field}: {text}" if field else text for field, text in problems(error))

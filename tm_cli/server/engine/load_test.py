@@ -7,6 +7,7 @@ the arrivals come from the curve.
 
 import gc
 import math
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,36 +20,57 @@ from locust.env import Environment
 from tm_cli.server.engine.clients import Client, client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine.protocol import EventWriter
+from tm_cli.server.engine.protocol import Events, Patience
 from tm_cli.server.engine.readiness import wait_until_ready
-from tm_cli.server.engine.recorder import EngineReport, Recorder
+from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
 from tm_cli.server.engine.sender import Sender, SlotQueue, TargetClient
 
+StartSlots = Callable[[Callable[[], None], int], object]
+"""Has so many slots run a function that never returns; they live as long as what it returns."""
 
-class Slots:
-    """A local Locust runner full of slots, each of which runs `serve`; they live as long as it."""
 
-    def __init__(self, serve: Callable[[], None]) -> None:
-        class Slot(User):  # type: ignore[misc]  # locust is untyped here
-            @task  # type: ignore[untyped-decorator]
-            def serve_without_end(self) -> None:
-                serve()
+def start_local_slots(serve: Callable[[], None], count: int) -> object:
+    """A local Locust runner full of slots; returns when all of them run."""
 
-        self._environment = Environment(user_classes=[Slot])
-        self._runner = self._environment.create_local_runner()
+    class Slot(User):  # type: ignore[misc]  # locust is untyped here
+        @task  # type: ignore[untyped-decorator]
+        def serve_without_end(self) -> None:
+            serve()
 
-    def start(self, count: int) -> None:
-        """Spawn the slots; returns when all of them run."""
-        ready = Event()
+    environment = Environment(user_classes=[Slot])
+    runner = environment.create_local_runner()
+    ready = Event()
 
-        def on_ready(user_count: int) -> None:
-            ready.set()
+    def on_ready(user_count: int) -> None:
+        ready.set()
 
-        self._environment.events.spawning_complete.add_listener(on_ready)
-        self._runner.start(count, spawn_rate=count)
-        ready.wait()
+    environment.events.spawning_complete.add_listener(on_ready)
+    runner.start(count, spawn_rate=count)
+    ready.wait()
+    return runner
+
+
+_SPARE = 64  # descriptors in addition to the connections
+
+
+def allow_connections(wanted: int) -> int:
+    """Raise this process's limit of open files for so many connections; return how many it allows.
+
+    Those are fewer if the system's hard limit is lower.
+    """
+    if sys.platform == "win32":
+        return wanted
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = wanted + _SPARE
+    if hard != resource.RLIM_INFINITY:
+        files = min(files, hard)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files - _SPARE
 
 
 _LEAD = 0.05  # seconds between "started" and curve second 0
@@ -62,10 +84,18 @@ class LoadTest:
     """Sends the job's requests when they are due, and writes what happens.
 
     Once built, everything is ready: call `run` at once, and once. `go`, `share`, `finish`, `pause`,
-    `resume`, `stop` and `abort` come from other greenlets.
+    `resume`, `stop` and `abort` come from other greenlets. Nothing is sent once `patience`
+    is over.
     """
 
-    def __init__(self, job: EngineJob, events: EventWriter) -> None:
+    def __init__(
+        self,
+        job: EngineJob,
+        events: Events,
+        *,
+        start_slots: StartSlots = start_local_slots,
+        patience: Patience | None = None,
+    ) -> None:
         self._job = job
         self._events = events
         self._plan = job.plan
@@ -79,8 +109,8 @@ class LoadTest:
             monotonic=time.monotonic,
             patience=job.timeout,
         )
-        self._slots = Slots(self._sender.serve)
-        self._slots.start(job.slots)
+        self._slots = start_slots(self._sender.serve, job.slots)
+        self._patience = patience
         self._may_begin = Event()
         self._may_go_on = Event()
         self._stopped = Event()
@@ -100,7 +130,7 @@ class LoadTest:
             self._plan,
             self._clock,
             self._recorder.claim,
-            self._sender.hand_over,
+            self._hand_over if patience else self._sender.hand_over,
             monotonic=time.monotonic,
             sleep=gevent.sleep,
             while_paused=self._may_go_on.wait,
@@ -164,6 +194,17 @@ class LoadTest:
     def abort(self) -> None:
         self.stop()
         self._drain_deadline = time.monotonic()
+
+    def set_slots(self, count: int) -> None:
+        """There are more slots than before."""
+        self._report.slots = count
+
+    def _hand_over(self, bucket: OpenBucket, due: float, now: float, number: int) -> None:
+        """After a freeze, send nothing of what was missed: it may be others' by now."""
+        if self._patience is None or self._patience.lasts(now):
+            self._sender.hand_over(bucket, due, now, number)
+        else:
+            self.abort()
 
     def _begin(self) -> None:
         if self._job.hold:

@@ -13,9 +13,7 @@ from hdrh.histogram import HdrHistogram
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.played import (
     MOST_ERRORS,
-    MOST_STEPS,
     OTHER_ERRORS,
-    OTHER_STEPS,
     Names,
     Played,
     StepCounts,
@@ -34,6 +32,7 @@ from tm_cli.server.engine.saturation import (
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.validation import lowest_equivalent, new_histogram, quantiles_ms
 from tm_cli.values.load_curve import Curve
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
 # request counts from when it was really sent.
@@ -319,6 +318,7 @@ class EngineReport:
         pressure: CpuPressure,
     ) -> None:
         self._job = job
+        self.slots = job.slots
         self._plan = plan
         self._recorder = recorder
         self._monotonic = monotonic
@@ -345,7 +345,7 @@ class EngineReport:
             **self._counts(due),
             "in_flight": self._recorder.in_flight,
             "backlog": backlog,
-            "slots": self._job.slots,
+            "slots": self.slots,
             "lag_p99_ms": round(p99(window.lags) * 1000, 3),
             "cpu": round(cpu, 3),
             **asdict(self._saturation.now),
@@ -397,6 +397,6 @@ class EngineReport:
             held=share_above([*window.waits, *[math.inf] * backlog], LATE),
             lost=(window.failed + window.unsent) / ended if ended else 0.0,
             cpu=cpu,
-            is_full=window.most_in_flight >= self._job.slots // len(self._plan.sides),
+            is_full=window.most_in_flight >= self.slots // len(self._plan.sides),
             service_p99=p99(window.services) / self._job.timeout,
         )

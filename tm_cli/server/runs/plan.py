@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
-from tm_cli.server.engine.job import VISIT_TIMEOUT, Against, EngineJob, Probe, rate_refusal
+from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.judge import Thresholds
@@ -287,11 +287,16 @@ async def prepare_run(
         second,
         probe=probe,
         expect_status=thresholds.get("expectStatus"),
-        values=asked.values or {},
+        values=(asked.values or {}) | _variables(locustfile),
         locustfile=locustfile,
-        visit_timeout=VISIT_TIMEOUT if locustfile else None,
+        visit_timeout=locustfile.timeout if locustfile else None,
     )
     return run, job
+
+
+def _variables(locustfile: JobLocustfile | None) -> dict[str, str]:
+    """What a locustfile is given is as secret as what fills in a profile."""
+    return locustfile.place.variables if locustfile and locustfile.place else {}
 
 
 def _locustfile(

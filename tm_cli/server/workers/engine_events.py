@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -148,9 +148,23 @@ class EngineFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunNote:
-    """A note for the history row, from the coordinator of several engines."""
+    """A note for the history row, from the master of several engines."""
 
-    text: str
+    text: Message
+
+
+@dataclass(frozen=True, slots=True)
+class MasterListening:
+    """The first event of a master: workers may connect to this port."""
+
+    port: Annotated[Count, Field(ge=1, le=65535)]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDropped:
+    """The master has given a worker up, so that it may be ended."""
+
+    worker: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +235,8 @@ EngineEvent = (
     | EngineFinished
     | EngineFailed
     | RunNote
+    | MasterListening
+    | WorkerDropped
 )
 
 
@@ -237,10 +253,14 @@ _KINDS: dict[str, type[EngineEvent]] = {
     "resumed": EngineResumed,
     "finished": EngineFinished,
     "failed": EngineFailed,
+    "note": RunNote,
+    "listening": MasterListening,
+    "dropped": WorkerDropped,
 }
 _ADAPTERS: dict[str, TypeAdapter[EngineEvent]] = {
     name: TypeAdapter(kind) for name, kind in _KINDS.items()
 }
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 _FLAGS = [flag.name for flag in fields(Flags)]
 
 
@@ -278,6 +298,17 @@ def _event(data: dict[str, Any]) -> EngineEvent | None:
     if missing := required - data.keys():
         raise KeyError(*missing)
     return _ADAPTERS[data["event"]].validate_python(data)
+
+
+def event_fields(event: EngineEvent) -> tuple[str, dict[str, Any]]:
+    """The name and the fields of an event, as `parse_event` reads them."""
+    values = asdict(event)
+    if "completed_curve" in values:
+        values["outcome"] = "completed" if values.pop("completed_curve") else "stopped"
+    values |= values.pop("flags", {})
+    if isinstance(at := values.get("at"), datetime):
+        values["at"] = at.isoformat()
+    return _NAMES[type(event)], values
 
 
 class RunningEngine(Protocol):

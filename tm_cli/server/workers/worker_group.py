@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.runtime.clock import Clock
+from tm_cli.server.engine.distributed.aggregate import WholePlan
+from tm_cli.server.engine.distributed.coordinator import Coordinator
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.workers.aggregate import WholePlan
-from tm_cli.server.workers.coordinator import Coordinator
 from tm_cli.server.workers.engine_events import EngineEvent, EngineStarted, RunningEngine
 from tm_cli.values.text import sanitize
 
