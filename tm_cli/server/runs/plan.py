@@ -48,6 +48,14 @@ def require_runnable(fields: ProfileFields) -> None:
             raise Refusal(f"{name} is not supported by the embedded server")
     if fields.variables_set_ids:
         raise Refusal("variablesSetIds is not supported by the embedded server")
+    of_requests = {
+        "data": fields.data,
+        "clientCertificate": fields.client_certificate,
+        "httpVersion": fields.http_version,
+    }
+    for name, value in of_requests.items():
+        if value and fields.locustfile:
+            raise Refusal(f"{name} is about the requests of a profile; a locustfile has its own")
     _require_values(fields)
 
 
