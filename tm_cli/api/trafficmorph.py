@@ -98,6 +98,7 @@ class Profile(CamelCasePayload):
     warmup: Number = None
     gate: JsonText = None
     locustfile: JsonText = None
+    steps: JsonText = None
     created_at: Instant = None
 
 
@@ -240,6 +241,8 @@ class AccountFeatures(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
+    journeys: Lenient[StrictBool] = None
+    checks: Lenient[StrictBool] = None
     data: Lenient[StrictBool] = None
     start_values: Lenient[StrictBool] = None
     client_certificates: Lenient[StrictBool] = None

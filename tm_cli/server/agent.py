@@ -27,7 +27,7 @@ from tm_cli import __version__
 from tm_cli.errors import ConfigurationError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.signals import signals_set
-from tm_cli.server.engine.job import EngineJob, rate_refusal
+from tm_cli.server.engine.job import EngineJob, Origin, rate_refusal
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.workers.agent_protocol import (
@@ -119,6 +119,10 @@ class RunTask:
         changes: dict[str, object] = {
             "addresses": await self._targets.check(job.target_url),
             "ca_file": self._ca_file,
+            "origins": [
+                Origin(url=each.url, addresses=await self._targets.check(each.url))
+                for each in job.origins
+            ],
         }
         if job.probe and job.probe.url:
             addresses = await self._targets.check(job.probe.url)

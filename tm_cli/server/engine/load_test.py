@@ -155,6 +155,8 @@ class LoadTest:
         self._report_targets()
         if self._scenario:
             self._scenario.end()
+        if note := self._report.note():
+            self._events.write("note", text=note)
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 

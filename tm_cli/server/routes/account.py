@@ -36,6 +36,8 @@ async def get_account(request: Request) -> Response:
                 "stopEarly": True,
                 "plans": True,
                 "calibration": True,
+                "journeys": True,
+                "checks": True,
                 "data": True,
                 "startValues": True,
                 "clientCertificates": True,
