@@ -218,8 +218,12 @@ class EngineJob(BaseModel):
         """How many senders play the job: the `usual` number, or as many as its visitors occupy.
 
         By Little's law those are the visitors per second times the length of a visit, for which a
-        second is allowed for each answer.
+        second is allowed for each answer. How long those of a locustfile take is not known; they
+        get as many as one process has, and no more: each of these costs more than senders.
         """
+        if self.locustfile:
+            longest = math.ceil(self.curve.highest_rate * self.arrival_timeout)
+            return max(usual, min(longest, MAX_SLOTS))
         if not self.steps:
             return usual
         length = longest_thinking(self.steps) + requests_in_a_visit(self.steps)

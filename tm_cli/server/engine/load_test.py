@@ -140,6 +140,7 @@ class LoadTest:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
         if self._scenario:
+            self._events.write("waiting", reason="test_start of the locustfile")
             self._scenario.begin()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
