@@ -201,6 +201,7 @@ class HistoryRow(CamelCasePayload):
     load_fingerprint: Lenient[StrictStr] = None
     notes: TextList = ()
     addresses: JsonText = None
+    protocol: Lenient[StrictStr] = None
     bodies: JsonText = None
     repeated: Lenient[StrictInt] = None
     warmup_seconds: Number = None
@@ -244,6 +245,8 @@ class AccountFeatures(CamelCasePayload):
     checks: Lenient[StrictBool] = None
     data: Lenient[StrictBool] = None
     start_values: Lenient[StrictBool] = None
+    client_certificates: Lenient[StrictBool] = None
+    http_versions: Lenient[StrictBool] = None
     locustfiles: Lenient[StrictBool] = None
 
 

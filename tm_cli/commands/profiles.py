@@ -120,7 +120,8 @@ def import_profile(
 
     tm profiles import checkout.yaml
     """
-    from tm_cli.backends.trafficmorph.profile_documents import read_document, uploaded
+    from tm_cli.backends.trafficmorph.document_files import uploaded
+    from tm_cli.backends.trafficmorph.profile_documents import read_document
     from tm_cli.commands.runs.gate import ComparisonOptions, require_support
 
     portable = read_document(session.context.cwd / document)

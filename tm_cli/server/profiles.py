@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -72,6 +72,23 @@ class DataSource(Wire):
             raise ValueError(f"{sanitize(self.name)}: {problem}") from None
 
 
+Path = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+HttpVersion = Literal["1.1", "2"]
+
+
+class ClientCertificate(Wire):
+    """Files in PEM on the machine that plays the load; without a key, `cert` has both.
+
+    The password of the key is a placeholder in what is stored.
+    """
+
+    cert: Path
+    key: Path | None = None
+    password: Annotated[str, Field(max_length=1000)] | None = None
+
+
 _FILLED = ("target_url", "readiness_url", "request_body", "steps", "checks")
 """The fields with placeholders; headers, which are JSON text, are filled in one by one."""
 
@@ -109,6 +126,8 @@ class ProfileFields(Wire):
     cookies: bool | None = None
     follow_redirects: int | None = None
     data: tuple[DataSource, ...] = ()
+    client_certificate: ClientCertificate | None = None
+    http_version: HttpVersion | None = None
     locustfile: LocustfileReference | None = None
 
     @property
@@ -116,11 +135,18 @@ class ProfileFields(Wire):
         items = json.loads(self.request_headers) if self.request_headers else []
         return [(item["name"], item["value"]) for item in items]
 
+    @property
+    def is_journey(self) -> bool:
+        return bool(self.steps or self.checks or self.cookies or self.follow_redirects)
+
     def filled(self, values: Mapping[str, str]) -> ProfileFields:
         """The same with the values of its placeholders; raises MissingValue."""
         found = {name: fill_all(getattr(self, name, None), values) for name in _FILLED}
         headers = [{"name": name, "value": fill(value, values)} for name, value in self.headers]
         found["request_headers"] = json.dumps(headers) if headers else None
+        if certificate := self.client_certificate:
+            texts = fill_all(certificate.model_dump(), values)
+            found["client_certificate"] = ClientCertificate(**texts)
         return self.model_copy(update={name: each for name, each in found.items() if each})
 
 

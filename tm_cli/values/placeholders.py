@@ -28,6 +28,7 @@ FILLED = (
     "requestHeaders",
     "steps",
     "checks",
+    "clientCertificate",
 )
 """The keys of a profile in which placeholders are filled in."""
 

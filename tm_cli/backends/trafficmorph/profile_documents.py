@@ -19,7 +19,12 @@ from urllib.parse import urlsplit
 from tm_cli.api import strict_json
 from tm_cli.backends import documents
 from tm_cli.backends.trafficmorph import locustfiles
-from tm_cli.backends.trafficmorph.data_files import read_data
+from tm_cli.backends.trafficmorph.document_files import (
+    LOCAL_KEYS,
+    read_certificate,
+    read_command,
+    read_data,
+)
 from tm_cli.values.documents import (
     EACH,
     InvalidDocument,
@@ -46,8 +51,6 @@ FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 
 REQUIRED = ("name", "duration", "endpointUrl", "points")
-LOCAL_KEYS = ("tokenCommand", "tokenRefresh")
-"""What only the machine of the command uses: no server gets or stores it."""
 OF_JOURNEYS = ("steps", "checks", "cookies", "followRedirects")
 OPTIONAL = (
     "_format",
@@ -70,6 +73,8 @@ OPTIONAL = (
     "stopEarly",
     *OF_JOURNEYS,
     "data",
+    "clientCertificate",
+    "httpVersion",
     locustfiles.KEY,
     *LOCAL_KEYS,
 )
@@ -189,7 +194,8 @@ def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
     readers = _READERS | {
         "data": partial(read_data, directory=directory),
-        "tokenCommand": partial(_token_command, directory=directory),
+        "clientCertificate": partial(read_certificate, directory=directory),
+        "tokenCommand": partial(read_command, directory=directory),
     }
     found = {key: _read(readers[key], written[key], value) for key, value in fields.items()}
     _check_placeholders(found, written)
@@ -308,6 +314,13 @@ def _wait_time(value: Any) -> float:
     return float(number)
 
 
+def _http_version(value: Any) -> str:
+    versions = {"1": "1.1", "1.1": "1.1", "2": "2", "2.0": "2"}
+    if isinstance(value, bool) or str(value) not in versions:
+        raise expected(value, "1.1 or 2")
+    return versions[str(value)]
+
+
 def _refresh_time(value: Any) -> float:
     seconds = _wait_time(value)
     if seconds < SHORTEST_REFRESH:
@@ -364,8 +377,11 @@ def _check_stretches(found: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
 
 def _check_steps(found: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     """Refuse what has no meaning beside steps; an export names a method, which is its default."""
-    if found.get(locustfiles.KEY) and (used := [key for key in OF_JOURNEYS if found.get(key)]):
+    used = [key for key in OF_JOURNEYS if found.get(key)]
+    if used and found.get(locustfiles.KEY):
         raise InvalidDocument(f"{used[0]} has no effect on a locustfile", (used[0],))
+    if used and found.get("httpVersion") == "2":
+        raise InvalidDocument(f"{used[0]} cannot be played in HTTP/2", ("httpVersion",))
     if not found.get("steps"):
         return
     own = ["requestPayload"] + ["httpMethod"] * (fields.get("_format") is None)
@@ -435,26 +451,6 @@ def _texts(value: Any) -> list[str]:
     return value
 
 
-def _token_command(value: Any, directory: Path | None) -> dict[str, Any]:
-    """Return the command and the directory in which it runs, that of the document.
-
-    A document that is in no file is a server's, and no server names commands.
-    """
-    if directory is None:
-        raise InvalidDocument("can be in a file of yours only; no command of a server is run")
-    words = value if isinstance(value, list) else [value]
-    if not words or not all(isinstance(word, str) and word.strip() for word in words):
-        raise expected(value, "a command, such as ./token.sh or [./token.sh, --fast]")
-    if any("\0" in word for word in words):
-        raise InvalidDocument("has a NUL character")
-    return {"command": value, "directory": str(directory.absolute())}
-
-
-def uploaded(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a document that a server gets."""
-    return {key: value for key, value in document.items() if key not in LOCAL_KEYS}
-
-
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise expected(value, "a mapping")
@@ -489,5 +485,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "cookies": _boolean,
     "followRedirects": read_redirects,
     "tokenRefresh": _refresh_time,
+    "httpVersion": _http_version,
     locustfiles.KEY: locustfiles.read_reference,
 }

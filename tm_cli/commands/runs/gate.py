@@ -65,6 +65,8 @@ _OF_THE_LOAD = {
     "cookies": ("journeys", "keep cookies (`cookies`)"),
     "followRedirects": ("journeys", "follow redirects (`followRedirects`)"),
     "data": ("data", "fill in requests from data (`data`)"),
+    "httpVersion": ("http_versions", "choose the version of HTTP"),
+    "clientCertificate": ("client_certificates", "show a client certificate to the target"),
     locustfiles.KEY: ("locustfiles", "play a locustfile"),
 }
 """What the embedded server alone does, by the key in documents and starts."""

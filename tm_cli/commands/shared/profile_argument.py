@@ -13,11 +13,11 @@ from typing import Any
 from tm_cli.api.errors import HttpError
 from tm_cli.api.trafficmorph import Profile, ProfileSummary, TrafficMorphClient
 from tm_cli.backends.trafficmorph import locustfiles
+from tm_cli.backends.trafficmorph.document_files import uploaded
 from tm_cli.backends.trafficmorph.profile_documents import (
     SUFFIXES,
     names_document,
     read_document,
-    uploaded,
 )
 from tm_cli.errors import ConfigurationError, Refused, UsageError
 from tm_cli.values.text import sanitize

@@ -11,7 +11,9 @@ import gevent
 from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
+from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import JobError, RequestTarget
+from tm_cli.server.profiles import ClientCertificate
 from tm_cli.values.urls import certificate_name
 
 PATIENCE = 0.25
@@ -119,6 +121,8 @@ class ConnectionPool:
         timeout: float,
         first: int = 0,
         ca_file: str | None = None,
+        certificate: ClientCertificate | None = None,
+        protocol: str = "http/1.1",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = target
@@ -126,7 +130,7 @@ class ConnectionPool:
         self._next = first
         self._monotonic = monotonic
         self._lent = 0
-        self._tls = _tls_context(ca_file) if target.is_tls else None
+        self._tls = _tls_context(ca_file, certificate, protocol) if target.is_tls else None
         unique = dict.fromkeys(target.addresses)
         self._addresses = [each for text in unique for each in _look_up(text, target)]
         # half of a request's time is left for the last address
@@ -304,16 +308,25 @@ def _vagueness(error: OSError) -> tuple[bool, str]:
     return type(error) is OSError, type(error).__name__
 
 
-def _tls_context(ca_file: str | None) -> SSLContext:
+def _tls_context(
+    ca_file: str | None, certificate: ClientCertificate | None, protocol: str
+) -> SSLContext:
     """Trusts what the system's file of certificates does, or Mozilla's list where there is none.
 
-    `ca_file` has further certificates; JobError when it cannot be used.
+    `ca_file` has further certificates, `certificate` is what the target is shown; JobError when
+    one cannot be used.
     """
     usual = ssl.get_default_verify_paths().cafile or certifi.where()
     context = create_default_context(cafile=usual)
+    context.set_alpn_protocols([protocol])
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
         except OSError as error:
             raise JobError(f"cannot use the certificates in {ca_file}: {error}") from error
+    if certificate is not None:
+        try:
+            load_certificate(context, certificate)
+        except UnusableCertificate as error:
+            raise JobError(f"clientCertificate: {error}") from error
     return context

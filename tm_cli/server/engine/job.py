@@ -28,7 +28,7 @@ from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.engine.variables import VisitorVariables
-from tm_cli.server.profiles import DataSource
+from tm_cli.server.profiles import ClientCertificate, DataSource, HttpVersion
 from tm_cli.server.validation import problems
 from tm_cli.values.journeys.checks import read_checks
 from tm_cli.values.journeys.steps import (
@@ -47,8 +47,6 @@ DEFAULT_SLOTS = 256
 MOST_SENDERS = 4 * MAX_SLOTS
 """Of a run on one machine, unless more are asked for."""
 REQUEST_TIMEOUT = 10.0
-VISIT_TIMEOUT = 60.0
-"""Seconds that a visitor who sends several requests may take, think time included."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -179,6 +177,8 @@ class EngineJob(BaseModel):
     origins: list[Origin] = []
     ca_file: str | None = None
     data: tuple[DataSource, ...] = ()
+    client_certificate: ClientCertificate | None = None
+    http_version: HttpVersion | None = None
     values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     locustfile: JobLocustfile | None = None
 

@@ -40,6 +40,8 @@ async def get_account(request: Request) -> Response:
                 "checks": True,
                 "data": True,
                 "startValues": True,
+                "clientCertificates": True,
+                "httpVersions": True,
                 "locustfiles": True,
             },
         }

@@ -66,9 +66,10 @@ BASELINE_ROUTES = [
 ]
 
 FORMAT = "trafficmorph-profile-v1"
-_LEFT_OUT_IF_NONE = (
+_LEFT_OUT_IF_UNSET = (
     *("schedule", "waitForTarget", "warmup", "stopEarly"),
-    *("steps", "checks", "cookies", "followRedirects", "data", "locustfile"),
+    *("steps", "checks", "cookies", "followRedirects"),
+    *("data", "clientCertificate", "httpVersion", "locustfile"),
 )
 _NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
 
@@ -88,7 +89,7 @@ def export_document(fields: ProfileFields) -> dict[str, Any]:
     for key, value in fields.to_wire().items():
         if key not in _NEVER_INSIDE:
             document[_document_name(key)] = value
-    for key in _LEFT_OUT_IF_NONE:
+    for key in _LEFT_OUT_IF_UNSET:
         if document[key] in (None, ()):
             del document[key]
     return document

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
+import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import (
     REQUEST_TIMEOUT,
-    VISIT_TIMEOUT,
     Against,
     EngineJob,
     Origin,
@@ -62,6 +64,8 @@ def require_runnable(fields: ProfileFields) -> None:
             raise Refusal(f"{name} is not supported by the embedded server")
     if fields.variables_set_ids:
         raise Refusal("variablesSetIds is not supported by the embedded server")
+    if fields.http_version == "2" and fields.is_journey:
+        raise Refusal("httpVersion: steps, checks, cookies and redirects are not played in HTTP/2")
     _require_values(fields)
 
 
@@ -145,6 +149,8 @@ def engine_job(
             cookies=bool(fields.cookies),
             follow_redirects=fields.follow_redirects or 0,
             data=fields.data,
+            client_certificate=fields.client_certificate,
+            http_version=fields.http_version,
             **further,
         )
     except ValidationError as error:
@@ -273,6 +279,7 @@ def _further_traits(fields: ProfileFields) -> dict[str, str]:
     return NO_TRAITS | {
         "journey": _digest([used]) if used else "",
         "data": _digest(data) if data else "",
+        "version of HTTP": fields.http_version or "",
         "locustfile": _digest(played) if played else "",
     }
 
@@ -302,6 +309,7 @@ async def prepare_run(
     target = CheckedTarget(filled.target_url, addresses)
     second = await _second_target(services, asked, target, region)
     probe = await _probe(services, filled, region, asked.wait_for_target)
+    await _check_certificate(filled, region)
     locustfile = _locustfile(services, fields, asked, region)
     warmup = warmup_of_run(asked.warmup, fields)
     thresholds = thresholds_of_run(asked.gate, fields.gate)
@@ -342,11 +350,16 @@ async def prepare_run(
         probe=probe,
         origins=await _origins(services, filled, region),
         expect_status=thresholds.get("expectStatus"),
-        values=asked.values or {},
+        values=(asked.values or {}) | _variables(locustfile),
         locustfile=locustfile,
-        visit_timeout=VISIT_TIMEOUT if locustfile else _visit_timeout(fields.steps),
+        visit_timeout=locustfile.timeout if locustfile else _visit_timeout(fields.steps),
     )
     return run, job
+
+
+def _variables(locustfile: JobLocustfile | None) -> dict[str, str]:
+    """What a locustfile is given is as secret as what fills in a profile."""
+    return locustfile.place.variables if locustfile and locustfile.place else {}
 
 
 def _locustfile(
@@ -372,6 +385,21 @@ def _with_values(fields: ProfileFields, values: Mapping[str, str]) -> ProfileFie
         return filled.model_copy(update={"target_url": check_url(filled.target_url)})
     except ValueError as problem:
         raise Refusal(f"targetUrl: {problem}") from None
+
+
+async def _check_certificate(fields: ProfileFields, region: str) -> None:
+    """Refuse a client certificate that cannot be used; an agent has files of its own."""
+    certificate = fields.client_certificate
+    if certificate is None:
+        return
+    if not fields.target_url.startswith("https:"):
+        raise Refusal("clientCertificate: only an https target asks for a certificate")
+    if region == LOCAL:
+        context = ssl.create_default_context()
+        try:
+            await asyncio.to_thread(load_certificate, context, certificate)
+        except UnusableCertificate as error:
+            raise Refusal(f"clientCertificate: {error}") from None
 
 
 def warmup_of_run(asked: float | None, fields: ProfileFields) -> float:

@@ -16,8 +16,10 @@ from tm_cli.server.engine.locustfiles.reference import LocustfileReference
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.profiles import (
+    ClientCertificate,
     CurvePoint,
     DataSource,
+    HttpVersion,
     ProfileFields,
     Schedule,
     Slot,
@@ -152,6 +154,15 @@ def _check_data(sources: list[DataSource]) -> list[DataSource]:
 
 
 Data = Annotated[list[DataSource], Field(max_length=MOST_DATA_SETS), AfterValidator(_check_data)]
+
+
+def _check_certificate(certificate: ClientCertificate) -> ClientCertificate:
+    if certificate.password and not has_any(certificate.password):
+        raise ValueError("password must be a placeholder such as ${NAME}, which is not stored")
+    return certificate
+
+
+Certificate = Annotated[ClientCertificate, AfterValidator(_check_certificate)]
 Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(check_url)]
@@ -218,6 +229,8 @@ class ProfileBody(Wire):
     cookies: bool | None = None
     follow_redirects: Redirects | None = None
     data: Data | None = None
+    client_certificate: Certificate | None = None
+    http_version: HttpVersion | None = None
     locustfile: LocustfileReference | None = None
 
     @model_validator(mode="after")

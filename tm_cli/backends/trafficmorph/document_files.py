@@ -1,4 +1,4 @@
-"""The data of a profile document: CSV files next to it, whose text travels inside the profile."""
+"""What a profile document names on this machine: files with data, a certificate, a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,61 @@ from tm_cli.values.data_sets import (
     size_of,
 )
 from tm_cli.values.documents import InvalidDocument
+from tm_cli.values.placeholders import has_any
 from tm_cli.values.text import did_you_mean, sanitize
+
+LOCAL_KEYS = ("tokenCommand", "tokenRefresh")
+"""What only the machine of the command uses: no server gets or stores it."""
+
+
+def uploaded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a document that a server gets."""
+    return {key: value for key, value in document.items() if key not in LOCAL_KEYS}
+
+
+def read_command(value: Any, directory: Path | None) -> dict[str, Any]:
+    """Return a command and the directory in which it runs, that of the document.
+
+    A document that is in no file is a server's, and no command of a server is run. Raises
+    InvalidDocument.
+    """
+    if directory is None:
+        raise InvalidDocument("can be in a file of yours only: no command of a server is run")
+    words = value if isinstance(value, list) else [value]
+    if not words or not all(isinstance(word, str) and word.strip() for word in words):
+        raise InvalidDocument("is not a command, such as ./token.sh or [./token.sh, --fast]")
+    if any("\0" in word for word in words):
+        raise InvalidDocument("has a NUL character")
+    return {"command": value, "directory": str(directory.absolute())}
+
+
+_CERTIFICATE_KEYS = ("cert", "key", "password")
+
+
+def read_certificate(value: Any, directory: Path | None) -> dict[str, str]:
+    """Return a client certificate with absolute paths; relative ones are from `directory`."""
+    value = {"cert": value} if isinstance(value, str) else value
+    if not isinstance(value, Mapping):
+        raise InvalidDocument("is not {cert: client.pem, key: client-key.pem}")
+    for key, text in value.items():
+        if key not in _CERTIFICATE_KEYS:
+            hint = did_you_mean(str(key), _CERTIFICATE_KEYS, "expected cert and key")
+            raise InvalidDocument(f"has an unknown key {sanitize(key)!r}; {hint}", (key,))
+        if text is not None and (not isinstance(text, str) or not text.strip()):
+            raise InvalidDocument("is not text", (key,))
+    if not value.get("cert"):
+        raise InvalidDocument("has no `cert`")
+    if (password := value.get("password")) and not has_any(password):
+        raise InvalidDocument("is not a placeholder, such as ${KEY_PASSWORD}", ("password",))
+    files = {key: _absolute(value[key], directory) for key in ("cert", "key") if value.get(key)}
+    return files | ({"password": password} if password else {})
+
+
+def _absolute(file: str, directory: Path | None) -> str:
+    if directory is None or file.startswith("${"):
+        return file
+    return str((directory / file).absolute())
+
 
 _KEYS = ("file", "mode", "name", "csv")
 
