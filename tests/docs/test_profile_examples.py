@@ -23,7 +23,7 @@ def profiles():
     return {
         name: example
         for name, example in parsed.items()
-        if isinstance(example, dict) and "points" in example
+        if isinstance(example, dict) and "points" in example and "locustfile" not in example
     }
 
 

@@ -135,10 +135,6 @@ class ProfileFields(Wire):
         items = json.loads(self.request_headers) if self.request_headers else []
         return [(item["name"], item["value"]) for item in items]
 
-    @property
-    def is_journey(self) -> bool:
-        return bool(self.steps or self.checks or self.cookies or self.follow_redirects)
-
     def filled(self, values: Mapping[str, str]) -> ProfileFields:
         """The same with the values of its placeholders; raises MissingValue."""
         found = {name: fill_all(getattr(self, name, None), values) for name in _FILLED}

@@ -35,7 +35,6 @@ _MEANINGS = {
     "StreamReset": "the target broke the answer off with this error code of HTTP/2",
     "GoAway": "the target ended the connection with this error code of HTTP/2",
     "Unprocessed": "the target refused to look at the request, several times",
-    "BadValue": "a value cannot stand where its macro is, such as a line break in a header",
     "SSLCertVerificationError": (
         "the certificate is of an unknown authority (TM_CA_FILE names one to trust), has expired, "
         "or is for another name"
@@ -46,10 +45,6 @@ _MEANINGS = {
     "SSLEOFError": "the target closed the connection during the TLS handshake",
     UNEXPECTED_STATUS: "the status is none of gate.expectStatus",
     CHECK_FAILED: "the answer did not pass a check",
-    EXTRACTION_FAILED: "the answer lacks a value that a later step needs",
-    MISSING_VALUE: "not sent: a value that an earlier step extracts is missing",
-    "RedirectRefused": "a redirect to another host, port or scheme, where no load may be sent",
-    "TooManyRedirects": "more redirects than followRedirects allows",
     LOCUSTFILE_ERROR: (
         "the code of the locustfile has raised an exception; the server's log has the line "
         "(`tm serve` shows it)"
@@ -59,6 +54,11 @@ _MEANINGS = {
         "TM_ALLOW_PUBLIC_TARGETS=true permits public ones"
     ),
     "JourneyTimeout": "the visitor took longer than the locustfile's `timeout`",
+    EXTRACTION_FAILED: "the answer lacks a value that a later step needs",
+    MISSING_VALUE: "not sent: a value that an earlier step extracts is missing",
+    "BadValue": "not sent: a value cannot stand where its macro is, as a line break in a header",
+    "RedirectRefused": "a redirect to another host, port or scheme, where no load may be sent",
+    "TooManyRedirects": "more redirects than followRedirects allows",
 }
 
 

@@ -64,9 +64,22 @@ def require_runnable(fields: ProfileFields) -> None:
             raise Refusal(f"{name} is not supported by the embedded server")
     if fields.variables_set_ids:
         raise Refusal("variablesSetIds is not supported by the embedded server")
-    if fields.http_version == "2" and fields.is_journey:
-        raise Refusal("httpVersion: steps, checks, cookies and redirects are not played in HTTP/2")
+    _require_one_request_over_http2(fields)
     _require_values(fields)
+
+
+def _require_one_request_over_http2(fields: ProfileFields) -> None:
+    if fields.http_version != "2":
+        return
+    further = {
+        "steps": fields.steps,
+        "checks": fields.checks,
+        "cookies": fields.cookies,
+        "followRedirects": fields.follow_redirects,
+        "locustfile": fields.locustfile,
+    }
+    if used := [name for name, value in further.items() if value]:
+        raise Refusal(f"httpVersion 2 does not go together with {used[0]}, which need HTTP/1.1")
 
 
 def _require_values(fields: ProfileFields) -> None:
