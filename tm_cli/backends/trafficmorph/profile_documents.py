@@ -377,8 +377,11 @@ def _check_stretches(found: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
 
 def _check_steps(found: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     """Refuse what has no meaning beside steps; an export names a method, which is its default."""
-    if found.get(locustfiles.KEY) and (used := [key for key in OF_JOURNEYS if found.get(key)]):
+    used = [key for key in OF_JOURNEYS if found.get(key)]
+    if used and found.get(locustfiles.KEY):
         raise InvalidDocument(f"{used[0]} has no effect on a locustfile", (used[0],))
+    if used and found.get("httpVersion") == "2":
+        raise InvalidDocument(f"{used[0]} cannot be played in HTTP/2", ("httpVersion",))
     if not found.get("steps"):
         return
     own = ["requestPayload"] + ["httpMethod"] * (fields.get("_format") is None)
