@@ -32,7 +32,7 @@ MAX_RATE = 10_000.0
 """Requests per second of a run; a server refuses more."""
 _COALESCE = 0.02  # seconds in which lines are collected for one message
 _POLL = 0.1
-_LEAVING = 1.0  # seconds for the load to end, and again for the last results to arrive
+_LEAVING = 0.5  # seconds for the load to end, and again for the last results to arrive
 
 _LOG = logging.getLogger(__name__)
 
