@@ -22,13 +22,19 @@
 - pids=PATH             append the process id to this file
 
 A value that begins with @ is the content of that file, so that runs of one target can differ.
+- worker=crash  each worker of a master complains on standard error and exits once it has connected
+
 With `against` in its job it plays a duet; `ms`, `codes` and `addresses` of the other target's query
 are those of the other side. With `hold` in its job it says `ready` and waits for `go`.
+
+As a master it waits until each worker has connected or is `gone`, and then plays alone; its workers
+are connected until its end.
 """
 
 import json
 import os
 import queue
+import socket
 import sys
 import threading
 from datetime import UTC, datetime
@@ -57,8 +63,8 @@ def read(value):
 
 
 class FakeEngine:
-    def __init__(self):
-        self.job = self.read()["job"]
+    def __init__(self, job):
+        self.job = job
         self.script = script_of(self.job["target_url"])
         self.scripts = [self.script]
         if against := self.job.get("against"):
@@ -242,9 +248,91 @@ class FakeEngine:
                 return 0
             if command in ("pause", "resume"):
                 self.say(command + "d", elapsed=5.0)
+            if command == "gone":
+                self.say("note", text=f"{message['worker']} is gone: {message['reason']}")
         self.log("end of input")
         return 0
 
 
+class FakeMaster(FakeEngine):
+    def __init__(self, role):
+        super().__init__(role["job"])
+        self.inbox = queue.Queue()
+        self.connections = []
+        self.missing = set(role["workers"])
+        listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
+        threading.Thread(target=self.take_orders, daemon=True).start()
+        self.say("listening", port=listener.getsockname()[1])
+
+    def accept(self, listener):
+        while True:
+            connection, _ = listener.accept()
+            self.connections.append(connection)
+            name = connection.makefile().readline().strip()
+            connection.sendall(json.dumps(self.script).encode() + b"\n")
+            self.inbox.put({"joined": name})
+
+    def take_orders(self):
+        while (message := super().read()) is not None:
+            self.inbox.put(message)
+        self.inbox.put(None)
+
+    def read(self):
+        message = self.inbox.get()
+        return self.read() if message and "joined" in message else message
+
+    def play(self):
+        while self.missing:
+            message = self.inbox.get()
+            if message is None:
+                return 0
+            self.log(json.dumps(message))
+            if message.get("command") == "stop":
+                self.finish("stopped", 0, 0.0)
+                return 0
+            if message.get("command") == "gone":
+                self.missing.discard(message["worker"])
+                self.say("note", text=f"{message['worker']} is gone: {message['reason']}")
+            self.missing.discard(message.get("joined"))
+        return super().play()
+
+
+class FakeWorker:
+    """Connects, says its name, and ends with its connection or its input."""
+
+    def __init__(self, role):
+        self.role = role
+        threading.Thread(target=self.watch_input, daemon=True).start()
+
+    def watch_input(self):
+        while sys.stdin.readline():
+            pass
+        os._exit(0)
+
+    def play(self):
+        connection = socket.create_connection((self.role["host"], self.role["port"]))
+        connection.sendall(self.role["name"].encode() + b"\n")
+        lines = connection.makefile()
+        script = json.loads(lines.readline())
+        if path := script.get("log"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"worker": self.role}) + "\n")
+        if path := script.get("pids"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(f"{os.getpid()}\n")
+        if script.get("worker") == "crash":
+            sys.stderr.write("out of file descriptors\n")
+            return 3
+        while lines.readline():
+            pass
+        return 0
+
+
+def main():
+    ((role, details),) = json.loads(sys.stdin.readline()).items()
+    return {"job": FakeEngine, "master": FakeMaster, "worker": FakeWorker}[role](details).play()
+
+
 if __name__ == "__main__":
-    sys.exit(FakeEngine().play())
+    sys.exit(main())

@@ -75,7 +75,7 @@ class EngineProcess:
         async with asyncio.timeout(patience):
             return await output.readline()
 
-    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
+    async def events(self, *, patience: float | None) -> AsyncIterator[EngineEvent]:
         """Like `lines`, but parsed; raises ValueError when a line is invalid."""
         async for line in self.lines(patience=patience):
             event = parse_event(line)
