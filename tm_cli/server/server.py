@@ -195,7 +195,6 @@ class EmbeddedServer:
                     agents,
                     self._options.engine_command or DEFAULT_COMMAND,
                     slots=self._options.slots,
-                    clock=self._clock,
                     ca_file=self._options.ca_file,
                 ),
                 judge=judge,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+UNEXPECTED_STATUS = "UnexpectedStatus"
+"""The name of a failure, with the status behind it: there was a response."""
+CHECK_FAILED = "CheckFailed"
+"""The name of a failure, with the check behind it: there was a response."""
+
 _MEANINGS = {
     "ConnectionRefusedError": "nothing listens at the target's address and port",
     "TimeoutError": "no connection or no complete response within the time of a request",
@@ -17,7 +22,8 @@ _MEANINGS = {
     ),
     "SSLError": "the TLS handshake failed; does the target use plain http?",
     "SSLEOFError": "the target closed the connection during the TLS handshake",
-    "UnexpectedStatus": "the status is none of gate.expectStatus",
+    UNEXPECTED_STATUS: "the status is none of gate.expectStatus",
+    CHECK_FAILED: "the answer did not pass a check",
 }
 
 

@@ -20,15 +20,14 @@
 - swallow=100           so many responses are missing in the first bucket
 - log=PATH              append every line received to this file
 - pids=PATH             append the process id to this file
+- worker=crash  a worker complains on standard error and exits once it has its job
 
 A value that begins with @ is the content of that file, so that runs of one target can differ.
-- worker=crash  each worker of a master complains on standard error and exits once it has connected
-
 With `against` in its job it plays a duet; `ms`, `codes` and `addresses` of the other target's query
 are those of the other side. With `hold` in its job it says `ready` and waits for `go`.
 
-As a master it waits until each worker has connected or is `gone`, and then plays alone; its workers
-are connected until its end.
+As the master of a run it listens, gives each worker that connects its job, and plays for all of
+them once each has connected or is `gone`. As a worker it does nothing but stay connected.
 """
 
 import json
@@ -37,6 +36,7 @@ import queue
 import socket
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -63,8 +63,21 @@ def read(value):
 
 
 class FakeEngine:
-    def __init__(self, job):
-        self.job = job
+    def __init__(self):
+        self.lines = queue.Queue()
+        self.workers = []
+        self.gone = {}
+        self.connections = []
+        self.scale = 1
+        self.script = {}
+        threading.Thread(target=self.listen, daemon=True).start()
+        first = self.read() or {}
+        if "worker" in first:
+            self.stay_connected(first["worker"])
+        if "master" in first:
+            self.workers = first["master"]["workers"]
+            first = {"job": self.whole_job(first["master"])}
+        self.job = first["job"]
         self.script = script_of(self.job["target_url"])
         self.scripts = [self.script]
         if against := self.job.get("against"):
@@ -72,17 +85,73 @@ class FakeEngine:
         self.codes = counts(self.script.get("codes", "200:100"))
         self.fails = counts(self.script.get("fails", ""))
         self.per_bucket = sum(self.codes.values()) + sum(self.fails.values())
-        self.log(json.dumps({"job": self.job}))
+        if not self.workers:
+            self.log_job(self.job)
+
+    def listen(self):
+        """Take in what comes on standard input; the server tells a master who is gone."""
+        while line := sys.stdin.readline():
+            message = json.loads(line)
+            if message.get("command") == "gone":
+                self.lose(message["worker"], message["reason"])
+            elif message.get("command") != "alive":
+                self.lines.put(message)
+        self.lines.put(None)
+
+    def read(self):
+        return self.lines.get()
+
+    def log_job(self, job):
+        self.script = script_of(job["target_url"])
+        self.log(json.dumps({"job": job}))
         if path := self.script.get("pids"):
             with Path(path).open("a", encoding="utf-8") as file:
                 file.write(f"{os.getpid()}\n")
 
-    def read(self):
-        while line := sys.stdin.readline():
-            message = json.loads(line)
-            if message.get("command") != "alive":
-                return message
-        return None
+    def whole_job(self, master):
+        listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.accept, args=(listener, master), daemon=True).start()
+        self.say("listening", port=listener.getsockname()[1])
+        return master["job"]
+
+    def accept(self, listener, master):
+        count = len(self.workers)
+        each, more = divmod(master["senders"], count)
+        while True:
+            connection, _ = listener.accept()
+            index = len(self.connections)
+            share, slots = {"index": index, "count": count}, each + (index < more)
+            job = {**master["job"], "share": share, "slots": slots}
+            connection.sendall(json.dumps(job).encode() + b"\n")
+            self.connections.append(connection)
+
+    def lose(self, worker, reason):
+        if worker not in self.gone:
+            self.gone[worker] = reason
+            self.log(json.dumps({"gone": worker, "reason": reason}))
+            self.say("note", text=f"worker {worker} is gone: {reason}")
+
+    def wait_for_workers(self):
+        """How many take part."""
+        while len(self.connections) + len(self.gone) < len(self.workers):
+            time.sleep(0.01)
+        return len(self.connections)
+
+    def stay_connected(self, worker):
+        connection = socket.create_connection((worker["host"], worker["port"]))
+        connection.sendall(worker["name"].encode() + b"\n")  # a worker speaks first
+        with connection.makefile() as lines:
+            job = lines.readline()
+            if job:
+                self.log_job(json.loads(job))
+                self.log(json.dumps({"worker": worker}))
+            if self.script.get("worker") == "crash":
+                sys.stderr.write("out of file descriptors\n")
+                sys.stderr.flush()
+                os._exit(3)
+            threading.Thread(target=lambda: (lines.read(), os._exit(0)), daemon=True).start()
+            self.read()
+        os._exit(0)
 
     def log(self, text):
         if path := self.script.get("log"):
@@ -107,6 +176,7 @@ class FakeEngine:
         ms = float(by_bucket[min(index, len(by_bucket) - 1)])
         codes = script.get("codes", "200:100")
         codes = counts(codes if index else script.get("first_codes", codes))
+        fails = counts(script.get("fails", ""))
         sent = int(self.per_bucket * part)
         encoded = self.script.get("histogram") or self.histogram(ms, sent)
         swallowed = 0 if index else int(self.script.get("swallow", 0))
@@ -117,8 +187,8 @@ class FakeEngine:
             planned=sent,
             sent=sent,
             completed=sent - swallowed,
-            codes={code: int(count * part) for code, count in codes.items()},
-            failures=counts(script.get("fails", "")),
+            codes={code: int(count * part) * self.scale for code, count in codes.items()},
+            failures={name: count * self.scale for name, count in fails.items()},
             response=encoded,
             service=encoded,
             p50_ms=ms,
@@ -168,6 +238,8 @@ class FakeEngine:
 
     def play(self):
         mode = self.script.get("mode", "quick")
+        if self.workers and not self.play_for(self.wait_for_workers()):
+            return 1
         if mode == "fail":
             self.say("failed", message="the curve makes no sense")
             return 1
@@ -193,6 +265,16 @@ class FakeEngine:
             return 0
         return self.obey(mode)
 
+    def play_for(self, workers):
+        """Take the part of so many workers."""
+        if not workers:
+            reason = list(self.gone.values())[-1]
+            self.say("failed", message=f"no worker took part: {reason}")
+            return False
+        self.per_bucket *= workers
+        self.scale = workers
+        return True
+
     def wait_for_go(self):
         self.say("ready")
         while (message := self.read()) is not None:
@@ -212,17 +294,18 @@ class FakeEngine:
         return 0
 
     def play_live(self, mode):
-        commands = queue.Queue()
-        threading.Thread(target=lambda: self.listen(commands), daemon=True).start()
         end, index = self.job["duration"], 0
         while index * BUCKET_SECONDS < end:
             self.bucket(index, min(1.0, round(end / BUCKET_SECONDS - index, 6)))
             self.progress(index + 1)
             index += 1
             try:
-                message = commands.get(timeout=PATIENCE if index >= 3 else 0.01)
+                message = self.lines.get(timeout=PATIENCE if index >= 3 else 0.01)
             except queue.Empty:
                 continue
+            if message is None:
+                break
+            self.log(json.dumps(message))
             if message["command"] == "stop":
                 break
             if message["command"] == "finish" and mode == "live":
@@ -233,12 +316,6 @@ class FakeEngine:
         self.finish("stopped", index, index * BUCKET_SECONDS)
         return 0
 
-    def listen(self, commands):
-        while (message := self.read()) is not None:
-            self.log(json.dumps(message))
-            commands.put(message)
-        os._exit(0)
-
     def obey(self, mode):
         while (message := self.read()) is not None:
             command = message["command"]
@@ -248,91 +325,9 @@ class FakeEngine:
                 return 0
             if command in ("pause", "resume"):
                 self.say(command + "d", elapsed=5.0)
-            if command == "gone":
-                self.say("note", text=f"{message['worker']} is gone: {message['reason']}")
         self.log("end of input")
         return 0
 
 
-class FakeMaster(FakeEngine):
-    def __init__(self, role):
-        super().__init__(role["job"])
-        self.inbox = queue.Queue()
-        self.connections = []
-        self.missing = set(role["workers"])
-        listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
-        threading.Thread(target=self.take_orders, daemon=True).start()
-        self.say("listening", port=listener.getsockname()[1])
-
-    def accept(self, listener):
-        while True:
-            connection, _ = listener.accept()
-            self.connections.append(connection)
-            name = connection.makefile().readline().strip()
-            connection.sendall(json.dumps(self.script).encode() + b"\n")
-            self.inbox.put({"joined": name})
-
-    def take_orders(self):
-        while (message := super().read()) is not None:
-            self.inbox.put(message)
-        self.inbox.put(None)
-
-    def read(self):
-        message = self.inbox.get()
-        return self.read() if message and "joined" in message else message
-
-    def play(self):
-        while self.missing:
-            message = self.inbox.get()
-            if message is None:
-                return 0
-            self.log(json.dumps(message))
-            if message.get("command") == "stop":
-                self.finish("stopped", 0, 0.0)
-                return 0
-            if message.get("command") == "gone":
-                self.missing.discard(message["worker"])
-                self.say("note", text=f"{message['worker']} is gone: {message['reason']}")
-            self.missing.discard(message.get("joined"))
-        return super().play()
-
-
-class FakeWorker:
-    """Connects, says its name, and ends with its connection or its input."""
-
-    def __init__(self, role):
-        self.role = role
-        threading.Thread(target=self.watch_input, daemon=True).start()
-
-    def watch_input(self):
-        while sys.stdin.readline():
-            pass
-        os._exit(0)
-
-    def play(self):
-        connection = socket.create_connection((self.role["host"], self.role["port"]))
-        connection.sendall(self.role["name"].encode() + b"\n")
-        lines = connection.makefile()
-        script = json.loads(lines.readline())
-        if path := script.get("log"):
-            with Path(path).open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"worker": self.role}) + "\n")
-        if path := script.get("pids"):
-            with Path(path).open("a", encoding="utf-8") as file:
-                file.write(f"{os.getpid()}\n")
-        if script.get("worker") == "crash":
-            sys.stderr.write("out of file descriptors\n")
-            return 3
-        while lines.readline():
-            pass
-        return 0
-
-
-def main():
-    ((role, details),) = json.loads(sys.stdin.readline()).items()
-    return {"job": FakeEngine, "master": FakeMaster, "worker": FakeWorker}[role](details).play()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(FakeEngine().play())

@@ -29,8 +29,6 @@ MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
-UNEXPECTED_STATUS = "UnexpectedStatus"
-"""The name of a failure, with the status behind it."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -110,8 +108,9 @@ class EngineJob(BaseModel):
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
     `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long. With
-    `expect_status` every other status is a failure. `ca_file` has certificates to trust in addition
-    to the system's.
+    `expect_status` every other status is a failure. `timeout` is that of a request;
+    `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
+    certificates to trust in addition to the system's.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -131,6 +130,7 @@ class EngineJob(BaseModel):
     loop: bool = False
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = DEFAULT_SLOTS
     timeout: Positive = REQUEST_TIMEOUT
+    visit_timeout: Positive | None = None
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
@@ -144,7 +144,7 @@ class EngineJob(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise JobError(f"the job is invalid: {_reasons(error)}") from error
+            raise JobError(f"the job is invalid: {reasons(error)}") from error
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Self:
@@ -165,6 +165,11 @@ class EngineJob(BaseModel):
         if self.against and self.slots < len(self.targets):
             raise ValueError("slots: an A/B run needs two")
         return self
+
+    @property
+    def arrival_timeout(self) -> float:
+        """Seconds after which what one arrival plays is over in any case."""
+        return max(self.timeout, self.visit_timeout or 0.0)
 
     @property
     def targets(self) -> list["RequestTarget"]:
@@ -242,5 +247,5 @@ class RequestTarget(BaseModel):
         )
 
 
-def _reasons(error: ValidationError) -> str:
+def reasons(error: ValidationError) -> str:
     return "; ".join(f"{field}: {text}" if field else text for field, text in problems(error))

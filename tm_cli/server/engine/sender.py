@@ -9,9 +9,11 @@ from gevent import Timeout
 
 from tm_cli import __version__
 from tm_cli.server.engine.connections import ConnectionPool, PooledConnection
-from tm_cli.server.engine.job import UNEXPECTED_STATUS, EngineJob, RequestTarget
+from tm_cli.server.engine.job import EngineJob, RequestTarget
+from tm_cli.server.engine.played import Played
 from tm_cli.server.engine.recorder import OpenBucket, Recorder
 from tm_cli.server.engine.response import HTTPConnectionClosed, Response
+from tm_cli.values.failures import UNEXPECTED_STATUS
 
 Due = tuple[OpenBucket, float]
 """Where a request counts, and the monotonic instant at which it is due."""
@@ -37,7 +39,7 @@ class Sender:
     def __init__(
         self,
         queues: Sequence[DueQueue],
-        send: Sequence[Callable[[], int | str]],
+        send: Sequence[Callable[[], int | str | Played]],
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],

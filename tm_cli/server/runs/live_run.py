@@ -51,7 +51,7 @@ class EarlyStop:
         warmup = int(self.run.warmup / BUCKET_SECONDS)
         total = math.ceil(self.run.duration / BUCKET_SECONDS) - warmup
         size = buckets_per_block(total)
-        blocks = (state.settle(patience=2 * self.job.timeout + 1) - warmup) // size
+        blocks = (state.settle(patience=2 * self.job.arrival_timeout + 1) - warmup) // size
         if blocks <= self._seen:
             return None
         self._seen = blocks

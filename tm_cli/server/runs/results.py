@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from tm_cli.server.engine.job import UNEXPECTED_STATUS
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge.facts import BlockCounts, Times
@@ -26,6 +25,7 @@ from tm_cli.server.validation import (
     merge_encoded,
 )
 from tm_cli.server.workers.engine_events import EngineBucket, EngineFinished, TransferCounts
+from tm_cli.values.failures import UNEXPECTED_STATUS
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,14 +15,15 @@ from tm_cli.server.engine.distributed.roles import (
     WorkerRole,
     run_keys,
 )
-from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob
+from tm_cli.server.profiles import LOCAL
 from tm_cli.server.workers.engine_events import (
     EngineEvent,
     EngineFailed,
     MasterListening,
     WorkerDropped,
 )
-from tm_cli.server.workers.local_worker import EngineProcess
+from tm_cli.server.workers.local_worker import EngineProcess, LocalWorker
 from tm_cli.values.text import sanitize
 
 _LISTEN_TIMEOUT = 30.0
@@ -103,7 +105,7 @@ class DistributedRun:
         role = MasterRole(
             job=job, workers=[spec.label for spec in workers], senders=senders, keys=for_master
         )
-        master = await EngineProcess.start(command, role.to_line())
+        master = await EngineProcess.start(command, role.to_line(), workers=len(workers))
         run = cls(master, for_workers, job.run_id)
         try:
             await run._wait_until_listening()
@@ -167,3 +169,15 @@ class DistributedRun:
     @property
     def last_error(self) -> str | None:
         return self._master.last_error
+
+
+async def start_locally(command: Sequence[str], job: EngineJob, senders: int) -> DistributedRun:
+    """Have as few workers as possible on this machine send a job with so many senders."""
+
+    async def start(ticket: WorkerTicket) -> StartedWorker:
+        role = ticket.role(trusts_addresses=True, ca_file=job.ca_file)
+        return LocalWorker(await EngineProcess.start(command, role.to_line()), ticket.gone)
+
+    count = math.ceil(senders / MAX_SLOTS)
+    workers = [WorkerSpec(f"{LOCAL}/{number}", start) for number in range(1, count + 1)]
+    return await DistributedRun.start(command, workers, job, senders=senders)

@@ -27,8 +27,11 @@ from tm_cli.server.validation import (
 _MAX_INDEX = 10**8
 _FIRST_YEAR = 1000  # earlier ones have fewer digits
 _MAX_MESSAGE = 2000
+_MAX_STEPS = 1000
+_MAX_STEP_NAME = 1000
 
 
+BucketIndex = Annotated[Count, Field(le=_MAX_INDEX)]
 Side = Annotated[Count, Field(le=1)]
 Share = Annotated[Measure, Field(le=1)]
 
@@ -48,7 +51,7 @@ class EngineBucket:
     with. Otherwise it is 0.
     """
 
-    index: Annotated[Count, Field(le=_MAX_INDEX)]
+    index: BucketIndex
     planned: Count
     sent: Count
     completed: Count
@@ -64,8 +67,12 @@ class EngineBucket:
     @property
     def errors(self) -> int:
         """Failures, and responses of status 400 and above."""
-        refused = sum(count for code, count in self.codes.items() if int(code) >= 400)
-        return refused + sum(self.failures.values())
+        return errors_of(self.codes, self.failures)
+
+
+def errors_of(codes: dict[str, int], failures: dict[str, int]) -> int:
+    refused = sum(count for code, count in codes.items() if int(code) >= 400)
+    return refused + sum(failures.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,8 @@ class EngineResumed:
 class EngineFinished:
     """The final event of an engine; `completed_curve` is False after a stop.
 
-    `cpu_pressure`: the share of the time in which some task waited for a CPU; None if unknown.
+    `steps` is how many steps were played. `cpu_pressure`: the share of the time in which some task
+    waited for a CPU; None if unknown.
     """
 
     completed_curve: bool
@@ -118,6 +126,7 @@ class EngineFinished:
     shortfall: Count
     flags: Flags
     cpu_pressure: Share | None = None
+    steps: Count = 0
 
 
 Message = Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
@@ -175,6 +184,39 @@ class TransferCounts:
     repeated: Count
 
 
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+StepName = Annotated[Text, Field(min_length=1, max_length=_MAX_STEP_NAME)]
+
+
+@dataclass(frozen=True, slots=True)
+class StepBucket:
+    """One step in a bucket: how often it was played, with which results and response times.
+
+    There may be a histogram of each worker: to add them up is left to where their sum is needed.
+    """
+
+    completed: Count
+    codes: StatusCounts = field(default_factory=dict)
+    failures: Counts = field(default_factory=dict)
+    response: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()
+
+    @property
+    def errors(self) -> int:
+        return errors_of(self.codes, self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSteps:
+    """The newest counts of some steps of a bucket; those of its other steps stay as they are."""
+
+    index: BucketIndex
+    steps: Annotated[dict[StepName, StepBucket], Field(max_length=_MAX_STEPS)]
+    side: Side = 0
+
+
 EngineEvent = (
     EngineReady
     | EngineWaiting
@@ -183,6 +225,7 @@ EngineEvent = (
     | AddressCounts
     | TransferCounts
     | EngineBucket
+    | EngineSteps
     | EnginePaused
     | EngineResumed
     | EngineFinished
@@ -201,6 +244,7 @@ _KINDS: dict[str, type[EngineEvent]] = {
     "addresses": AddressCounts,
     "transfers": TransferCounts,
     "bucket": EngineBucket,
+    "steps": EngineSteps,
     "paused": EnginePaused,
     "resumed": EngineResumed,
     "finished": EngineFinished,
@@ -225,6 +269,10 @@ def parse_event(line: bytes) -> EngineEvent | None:
     if isinstance(event, EngineBucket):
         check_encoded(event.response)
         check_encoded(event.service)
+    if isinstance(event, EngineSteps):
+        for step in event.steps.values():
+            for text in step.response:
+                check_encoded(text)
     return event
 
 
@@ -237,7 +285,7 @@ def _event(data: dict[str, Any]) -> EngineEvent | None:
     if data.keys() >= set(_FLAGS):
         data["flags"] = Flags(*(data[name] is True for name in _FLAGS))
     if kind is EngineFinished:
-        data.setdefault("cpu_pressure", None)  # an older agent does not measure it
+        data = {"cpu_pressure": None, "steps": 0} | data  # an older agent does not tell
     if missing := {part.name for part in fields(kind)} - data.keys():
         raise KeyError(*missing)
     return _ADAPTERS[data["event"]].validate_python(data)
@@ -245,13 +293,12 @@ def _event(data: dict[str, Any]) -> EngineEvent | None:
 
 def event_fields(event: EngineEvent) -> tuple[str, dict[str, Any]]:
     """The name and the fields of an event, as `parse_event` reads them."""
-    values = {part.name: getattr(event, part.name) for part in fields(event)}
+    values = asdict(event)
     if "completed_curve" in values:
         values["outcome"] = "completed" if values.pop("completed_curve") else "stopped"
-    if "flags" in values:
-        values |= asdict(values.pop("flags"))
+    values |= values.pop("flags", {})
     if isinstance(at := values.get("at"), datetime):
-        values["at"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        values["at"] = at.isoformat()
     return _NAMES[type(event)], values
 
 

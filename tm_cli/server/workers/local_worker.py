@@ -9,10 +9,10 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from tm_cli.runtime import child_environment
-from tm_cli.server.workers.engine_events import EngineEvent, parse_event
+from tm_cli.server.workers.engine_events import EngineEvent, EngineFailed, parse_event
 
 DEFAULT_COMMAND = tuple(child_environment.command("tm_cli.server.engine"))
 _MAX_LINE = 1024 * 1024  # two full histograms have half as much; the default is 64 KiB
@@ -30,8 +30,13 @@ class EngineProcess:
         self._stderr_reader = asyncio.create_task(self._read_stderr())
 
     @classmethod
-    async def start(cls, command: Sequence[str], first_line: str) -> EngineProcess:
-        """Start the engine and hand it its first line; OSError when it cannot be started."""
+    async def start(
+        cls, command: Sequence[str], first_line: str, *, workers: int = 1
+    ) -> EngineProcess:
+        """Start the engine and hand it its first line; OSError when it cannot be started.
+
+        A master's lines may hold what each of its `workers` has measured.
+        """
         # A session of its own, so that Ctrl-C at the terminal reaches the server alone, which
         # then decides how the run ends. Windows groups processes by a flag instead.
         process = await asyncio.create_subprocess_exec(
@@ -40,7 +45,7 @@ class EngineProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=child_environment.environment(os.environ),
-            limit=_MAX_LINE,
+            limit=_MAX_LINE * workers,
             start_new_session=True,
             creationflags=0x00000200 if sys.platform == "win32" else 0,
         )
@@ -115,3 +120,30 @@ class EngineProcess:
             logger.info("engine %d: %s", self.pid, text)
             if text:
                 self._stderr_lines.append(text)
+
+
+class LocalWorker:
+    """A worker of a run as a process of this machine; the run hears at once when it ends."""
+
+    def __init__(self, process: EngineProcess, gone: Callable[[str], None]) -> None:
+        self._process = process
+        self._gone = gone
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        reason = "its load generator ended"
+        try:
+            async for event in self._process.events(patience=None):
+                if isinstance(event, EngineFailed):
+                    reason = event.message
+        except ValueError as error:
+            reason = str(error)
+        self._gone(self._process.last_error or reason)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    async def close(self) -> int:
+        self._watcher.cancel()
+        await asyncio.gather(self._watcher, return_exceptions=True)
+        return await self._process.close()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 
-from tm_cli.runtime.clock import Clock
 from tm_cli.server.engine.job import MAX_SLOTS, EngineJob
 from tm_cli.server.profiles import LOCAL
 from tm_cli.server.web.bodies import Refusal
@@ -18,12 +15,15 @@ from tm_cli.server.workers.agent_protocol import (
     exchange_messages,
     first_to_end,
 )
-from tm_cli.server.workers.distributed_run import DistributedRun, WorkerSpec, WorkerTicket
+from tm_cli.server.workers.distributed_run import (
+    DistributedRun,
+    WorkerSpec,
+    WorkerTicket,
+    start_locally,
+)
 from tm_cli.server.workers.engine_events import Launch, RunningEngine
 from tm_cli.server.workers.local_worker import EngineProcess
 from tm_cli.server.workers.tunnel import CHUNK, Link, carry
-from tm_cli.server.workers.worker_group import WorkerGroup
-from tm_cli.server.workers.worker_group import WorkerSpec as EngineSpec
 from tm_cli.values.text import sanitize
 
 MAX_CONNECTIONS = 64
@@ -201,7 +201,6 @@ def launch_with(
     command: Sequence[str],
     *,
     slots: int,
-    clock: Clock,
     ca_file: str | None = None,
 ) -> Launch:
     """How runs are launched; `slots` requests of a local run may be under way at the same time.
@@ -217,29 +216,12 @@ def launch_with(
             senders = min(slots, MAX_SLOTS) * len(workers)
             return await DistributedRun.start(command, workers, job, senders=senders)
         job = job.model_copy(update={"ca_file": ca_file})
-        shares = split(slots)
-        if len(shares) == 1:
+        if slots <= MAX_SLOTS:
             return await EngineProcess.start(command, _with_slots(job, slots).to_line())
-        return await WorkerGroup.start(_local_workers(command, shares), job, clock)
+        return await start_locally(command, job, slots)
 
     return launch
 
 
 def _with_slots(job: EngineJob, slots: int) -> EngineJob:
     return job.model_copy(update={"slots": slots})
-
-
-def split(slots: int) -> list[int]:
-    """The slots of each engine, with as few engines as possible."""
-    count = math.ceil(slots / MAX_SLOTS)
-    return [slots // count + (index < slots % count) for index in range(count)]
-
-
-def _local_workers(command: Sequence[str], shares: Sequence[int]) -> list[EngineSpec]:
-    async def start(slots: int, job: EngineJob) -> RunningEngine:
-        return await EngineProcess.start(command, _with_slots(job, slots).to_line())
-
-    return [
-        EngineSpec(f"{LOCAL}/{number}", partial(start, slots))
-        for number, slots in enumerate(shares, 1)
-    ]

@@ -73,10 +73,11 @@ def test_a_run_in_a_region_has_a_worker_behind_each_connection(api, start_agent,
     assert api.status(profile_id)["region"] == "eu-west"
     detail = api.judged(run_id)
     assert (detail["region"], detail["regionDisplayName"]) == ("eu-west", "eu-west")
-    assert (detail["outcome"], detail["totalRequests"]) == ("COMPLETED", 400)
+    assert (detail["outcome"], detail["totalRequests"]) == ("COMPLETED", 1200)
     assert detail["addresses"] == {"10.0.0.1": 202, "10.0.0.2": 198}
-    (job,) = [line["job"] for line in logged(log) if "job" in line]
-    assert job["addresses"] is None  # each agent looks the name up
+    jobs = [line["job"] for line in logged(log) if "job" in line]
+    assert sorted(job["share"]["index"] for job in jobs) == [0, 1, 2]
+    assert {job["addresses"] for job in jobs} == {None}  # each agent looks the name up
     workers = {line["worker"]["name"]: line["worker"] for line in logged(log) if "worker" in line}
     assert set(workers) == {"eu-west/agent-1", "eu-west/agent-2", "eu-west/agent-2#2"}
     first, second = workers["eu-west/agent-1"], workers["eu-west/agent-2"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import EngineJob, JobError, reasons
 
 MAX_WORKERS = 64
 
@@ -18,14 +19,6 @@ Key = Annotated[str, Field(min_length=40, max_length=40)]
 class _Line(BaseModel):
     # an error must not show the keys
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    def to_line(self) -> str:
-        """The first line of the process; it holds keys, so it is for standard input alone."""
-        return json.dumps({self.role: self.model_dump(mode="json")})
-
-    @property
-    def role(self) -> str:
-        return type(self).__name__.removesuffix("Role").lower()
 
 
 class MasterKeys(_Line):
@@ -60,6 +53,10 @@ class MasterRole(_Line):
             raise ValueError("workers: two have the same label")
         return self
 
+    def to_line(self) -> str:
+        """The first line of the process; it holds keys, so it is for standard input alone."""
+        return json.dumps({"master": self.model_dump(mode="json")})
+
 
 class WorkerRole(_Line):
     """A worker of a run: where its master is reached, and what this host permits.
@@ -78,6 +75,10 @@ class WorkerRole(_Line):
     ca_file: str | None = None
     trusts_addresses: bool = False
 
+    def to_line(self) -> str:
+        """The first line of the process; it holds keys, so it is for standard input alone."""
+        return json.dumps({"worker": self.model_dump(mode="json")})
+
 
 def run_keys() -> tuple[MasterKeys, WorkerKeys]:
     """New keys for one run; OSError where the installed ZeroMQ cannot encrypt."""
@@ -94,3 +95,24 @@ def run_keys() -> tuple[MasterKeys, WorkerKeys]:
         MasterKeys(secret=master_secret, worker=worker_public),
         WorkerKeys(public=worker_public, secret=worker_secret, master=master_public),
     )
+
+
+_ROLES: dict[str, type[MasterRole | WorkerRole]] = {"master": MasterRole, "worker": WorkerRole}
+
+
+def read_role(lines: Iterator[bytes]) -> EngineJob | MasterRole | WorkerRole:
+    """What the first line asks for; JobError if there is none or it is invalid."""
+    line = next(lines, None)
+    if line is None:
+        raise JobError("standard input ended before the job came")
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        document = None
+    for name, kind in _ROLES.items():
+        if isinstance(document, dict) and name in document:
+            try:
+                return kind.model_validate(document[name])
+            except ValidationError as error:
+                raise JobError(f"the {name}'s first line is invalid: {reasons(error)}") from None
+    return EngineJob.from_line(line)
