@@ -21,7 +21,7 @@ from tm_cli.server.engine.distributed.roles import (  # noqa: E402
     read_role,
 )
 from tm_cli.server.engine.job import EngineJob, JobError  # noqa: E402
-from tm_cli.server.engine.load_test import LoadTest, allow_connections  # noqa: E402
+from tm_cli.server.engine.load_test import LoadTest, check_open_files  # noqa: E402
 from tm_cli.server.engine.protocol import (  # noqa: E402
     EventWriter,
     Watchdog,
@@ -69,10 +69,7 @@ def _run(events: EventWriter) -> None:
 
 
 def _play(job: EngineJob, lines: Iterator[bytes], events: EventWriter) -> None:
-    if (possible := allow_connections(job.connections)) < job.connections:
-        raise JobError(
-            f"the limit of open files allows {possible} connections, not {job.connections}"
-        )
+    check_open_files(job)
     load_test = LoadTest(job, events)
     watchdog = Watchdog(lines, time.monotonic)
     _on_terminate(load_test.stop)

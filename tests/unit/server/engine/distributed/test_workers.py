@@ -1,6 +1,7 @@
 """Real workers and a real target: what is lost, what is kept, what can be read on the way."""
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from tests.unit.server.engine.distributed.scripted_workers import (
 )
 from tests.unit.server.engine.engine_process import EngineProcess
 from tm_cli.server.engine.distributed.roles import WorkerRole, run_keys
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(os.name != "posix", reason="signals")]
 
@@ -36,7 +38,7 @@ class WorkerProcess:
     def __init__(
         self, master, label, *, port=None, keys=None, command=ENGINE, is_watched=True, **role
     ):
-        role = {"trusts_addresses": True, "port": port or master.port, **role}
+        role = {"trusts_master": True, "port": port or master.port, **role}
         line = WorkerRole(name=label, keys=keys or master.keys, **role).to_line()
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
@@ -198,19 +200,19 @@ def test_a_worker_tells_a_foreign_master_nothing_and_ends_with_its_input():
     context.destroy(linger=0)
 
 
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("http://169.254.169.254/latest", "targetUrl cannot be used: "),
-        ("http://8.8.8.8/", "targetUrl cannot be used: 8.8.8.8 is public"),
-    ],
-)
-def test_a_worker_judges_the_target_itself(url, reason):
-    job = job_of(url, addresses=["127.0.0.1"])  # what the master says is not believed
+def test_a_worker_loads_neither_its_server_nor_code_that_its_owner_has_not_named(target, tmp_path):
+    path = tmp_path / "shop.py"
+    path.write_text("raise SystemExit('run')")
+    place = {"path": str(path)}
+    file = {"file": "shop.py", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    job = job_of(target.url(), locustfile=JobLocustfile.model_validate({**file, "place": place}))
+    server = f"http://127.0.0.1:{target.port}"
     with (
-        MasterProcess(["eu/a"], job=job) as master,
-        WorkerProcess(master, "eu/a", trusts_addresses=False),
+        MasterProcess(["server", "code"], job=job) as master,
+        WorkerProcess(master, "server", trusts_master=False, server=server),
+        WorkerProcess(master, "code", trusts_master=False),
     ):
-        _, end = master.finish()
-    assert end["event"] == "failed"
-    assert end["message"].startswith(f"no worker took part: {reason}")
+        master.finish()
+    notes = " ".join(master.notes())
+    assert "server did not take part: targetUrl cannot be used: it is the server of this" in notes
+    assert "code did not take part: locustfile: shop.py with the SHA-256" in notes
