@@ -177,7 +177,7 @@ async def start_locally(command: Sequence[str], job: EngineJob, senders: int) ->
     """Have as few workers as possible on this machine send a job with so many senders."""
 
     async def start(ticket: WorkerTicket) -> StartedWorker:
-        role = ticket.role(trusts_master=True, ca_file=job.ca_file)
+        role = ticket.role(trusts_addresses=True, ca_file=job.ca_file)
         process = await EngineProcess.start(command, role.to_line(), hide=job.hide)
         return LocalWorker(process, ticket.gone)
 

@@ -83,7 +83,7 @@ def test_a_run_in_a_region_has_a_worker_behind_each_connection(api, start_agent,
     first, second = workers["eu-west/agent-1"], workers["eu-west/agent-2"]
     assert (first["server"], first["allow_public"]) == (f"{server.info.base_url}/", False)
     assert (first["ca_file"], second["ca_file"]) == (None, "/etc/agent.pem")
-    assert not first["trusts_master"]
+    assert not first["trusts_addresses"]
 
 
 def test_pause_resume_and_stop_reach_the_master(api, start_agent, tmp_path):

@@ -23,7 +23,7 @@ async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
     if refusal := rate_refusal(job, MAX_RATE):
         raise Refusal(refusal)
     changes: dict[str, Any] = {"ca_file": role.ca_file}
-    if role.trusts_master:
+    if role.trusts_addresses:
         return changes
     rule = TargetRule(allow_public=role.allow_public, server=role.server)
     changes["addresses"] = await rule.check(job.target_url)

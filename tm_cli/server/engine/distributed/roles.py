@@ -65,8 +65,8 @@ class WorkerRole(_Line):
     It loads no target that this host's own rule does not allow: none at a public address without
     `allow_public`, and not the `server` itself. It runs no code but that of the `locustfiles` that
     this host's owner has named, which may read some of the variables in `environ`. Only a worker on
-    the server's machine `trusts_master` about addresses and locustfiles. `ca_file` has certificates
-    of targets to trust.
+    the server's machine `trusts_addresses`, and the place of a locustfile, that the master names.
+    `ca_file` has certificates of targets to trust.
     """
 
     host: str = "127.0.0.1"
@@ -78,7 +78,7 @@ class WorkerRole(_Line):
     ca_file: str | None = None
     locustfiles: tuple[Path, ...] = ()
     environ: dict[str, str] = Field(default_factory=dict, repr=False)
-    trusts_master: bool = False
+    trusts_addresses: bool = False
 
     def to_line(self) -> str:
         """The first line of the process; it holds keys, so it is for standard input alone."""

@@ -30,7 +30,7 @@ def changes(job, **role):
         ({"target_url": "http://169.254.169.254/"}, {"allow_public": True}, "link-local"),
         (LOCAL, {"server": "http://localhost:8080/"}, "it is the server of this agent"),
         ({"points": [(0, 20_000)]}, {}, "the highest rate of the curve is 20,000 requests"),
-        ({"points": [(0, 20_000)]}, {"trusts_master": True}, "the highest rate of the curve"),
+        ({"points": [(0, 20_000)]}, {"trusts_addresses": True}, "the highest rate of the curve"),
     ],
 )
 def test_what_this_machine_does_not_permit_is_refused(job, role, reason):
@@ -51,7 +51,7 @@ def test_the_master_names_no_certificates_to_trust():
 
 
 def test_a_worker_of_this_machine_keeps_what_the_server_has_judged():
-    assert changes(PUBLIC, trusts_master=True) == {"ca_file": None}
+    assert changes(PUBLIC, trusts_addresses=True) == {"ca_file": None}
 
 
 def test_only_a_locustfile_that_the_owner_has_named_is_played(tmp_path):

@@ -137,5 +137,6 @@ def test_without_any_worker_the_run_fails_with_the_last_reason():
     with MasterProcess(["a", "b"]) as master:
         master.gone("a", "x")
         master.gone("b", "the agent refuses it")
-        _, end = master.finish()
+        code, end = master.finish()
+    assert code == 1
     assert end == {"event": "failed", "message": "no worker took part: the agent refuses it"}

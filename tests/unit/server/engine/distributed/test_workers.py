@@ -38,7 +38,7 @@ class WorkerProcess:
     def __init__(
         self, master, label, *, port=None, keys=None, command=ENGINE, is_watched=True, **role
     ):
-        role = {"trusts_master": True, "port": port or master.port, **role}
+        role = {"trusts_addresses": True, "port": port or master.port, **role}
         line = WorkerRole(name=label, keys=keys or master.keys, **role).to_line()
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
@@ -209,8 +209,8 @@ def test_a_worker_loads_neither_its_server_nor_code_that_its_owner_has_not_named
     server = f"http://127.0.0.1:{target.port}"
     with (
         MasterProcess(["server", "code"], job=job) as master,
-        WorkerProcess(master, "server", trusts_master=False, server=server),
-        WorkerProcess(master, "code", trusts_master=False),
+        WorkerProcess(master, "server", trusts_addresses=False, server=server),
+        WorkerProcess(master, "code", trusts_addresses=False),
     ):
         master.finish()
     notes = " ".join(master.notes())
