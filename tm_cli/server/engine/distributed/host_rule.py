@@ -6,7 +6,6 @@ from typing import Any
 
 from tm_cli.server.engine.distributed.roles import WorkerRole
 from tm_cli.server.engine.job import EngineJob, rate_refusal
-from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 
@@ -34,6 +33,8 @@ async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
         addresses = await rule.check(job.against.target_url)
         changes["against"] = {**job.against.model_dump(), "addresses": addresses}
     if job.locustfile:
+        from tm_cli.server.locustfiles import Locustfiles  # its imports take long
+
         named = Locustfiles(role.locustfiles, allow_public=role.allow_public, environ=role.environ)
         changes["locustfile"] = named.job(job.locustfile)
     return changes

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections import defaultdict
@@ -36,7 +37,9 @@ class MasterProcess(EngineProcess):
         self.port = self.wait_for("listening")["port"]
 
     def gone(self, label, reason):
-        self.say({"command": "gone", "worker": label, "reason": reason})
+        line = json.dumps({"command": "gone", "worker": label, "reason": reason}) + "\n"
+        with contextlib.suppress(OSError, ValueError):  # its own end may have come before
+            os.write(self._process.stdin.fileno(), line.encode())
 
     def notes(self):
         return [event["text"] for event in self.events if event["event"] == "note"]

@@ -50,8 +50,7 @@ class WorkerProcess:
 
     def _watch(self, master, label):
         self.process.wait()
-        with contextlib.suppress(OSError, ValueError):
-            master.gone(label, "its process ended")
+        master.gone(label, "its process ended")
 
     def __enter__(self):
         return self
@@ -101,43 +100,40 @@ class Relay:
 
 
 def test_a_run_survives_what_happens_to_its_workers_and_their_clocks(target):
-    """One worker is killed, one frozen for longer than the patience; two clocks are set."""
-    rate, seconds = 100, 9
+    """One is killed, one frozen for longer than its patience, and the third one's clock is set."""
+    rate, seconds = 100, 8
     arrivals = []
     job = job_of(target.url(), points=[(0, rate)], duration=float(seconds))
-    labels = ["killed", "frozen", "ahead", "behind"]
-    commands = {"ahead": [*STEPPED, "4", "10"], "behind": [*STEPPED, "4", "-10"]}
+    commands = {"killed": ENGINE, "frozen": ENGINE, "stepped": STEPPED}
     with contextlib.ExitStack() as stack:
-        master = stack.enter_context(MasterProcess(labels, job=job))
+        master = stack.enter_context(MasterProcess(list(commands), job=job))
         workers = {
-            label: stack.enter_context(
-                WorkerProcess(master, label, command=commands.get(label, ENGINE))
-            ).process
-            for label in labels
+            label: stack.enter_context(WorkerProcess(master, label, command=command)).process
+            for label, command in commands.items()
         }
-        master.wait_for("started")
+        master.wait_for("started", patience=60.0)  # four processes start
         begun = time.monotonic()
         while time.monotonic() < begun + seconds + 1.0:
             now = time.monotonic() - begun
             arrivals.append((now, target.total))
             if now > 1.0:
                 workers["killed"].kill()
-            if 1.0 < now < 5.5:
+            if 1.0 < now < 4.7:
                 workers["frozen"].send_signal(signal.SIGSTOP)
             elif workers["frozen"].poll() is None:
                 workers["frozen"].send_signal(signal.SIGCONT)
             time.sleep(0.05)
         _, end = master.finish()
-    killed, frozen = (master.wait_for_note(f"worker {label} was") for label in labels[:2])
+    killed, frozen = (master.wait_for_note(f"worker {label} was") for label in ("killed", "frozen"))
     assert float(killed.split("second ")[1].split()[0]) < 2.5
     assert float(frozen.split("second ")[1].split()[0]) < 1 + 4.5
-    assert "its share moved to 2 others" in frozen
+    assert "its share moved to 1 other" in frozen
     assert float(frozen.rpartition(" ")[2]) < 1 + 6.5
     assert len(master.notes()) == 2
     assert end["outcome"] == "completed"
     assert end["planned"] == rate * seconds
     assert end["sent"] == end["completed"] == sum(b["sent"] for b in master.buckets.values())
-    assert 0 <= target.total - end["sent"] <= rate / 4 * 1.5  # what the killed one had not told
+    assert 0 <= target.total - end["sent"] <= rate / 3 * 1.5  # what the killed one had not told
     # nothing is sent later instead: neither by the frozen one when it wakes up, nor by others
     steps = [(after[0] - before[0], after[1] - before[1]) for before, after in pairwise(arrivals)]
     for start in range(0, len(steps) - 20, 5):
@@ -193,26 +189,21 @@ def test_a_worker_tells_a_foreign_master_nothing_and_ends_with_its_input():
     port = foreign.bind_to_random_port("tcp://127.0.0.1")
     role = WorkerRole(port=port, name="a", keys=run_keys()[1])
     with EngineProcess(json.loads(role.to_line())) as worker:
-        assert not foreign.poll(2500)
+        assert not foreign.poll(1500)
         worker.close_input()
         code, _ = worker.finish() if worker.events else (worker._process.wait(10), None)
     assert code == 0
     context.destroy(linger=0)
 
 
-def test_a_worker_loads_neither_its_server_nor_code_that_its_owner_has_not_named(target, tmp_path):
+def test_a_worker_runs_no_code_that_its_owner_has_not_named_and_the_run_says_so(target, tmp_path):
     path = tmp_path / "shop.py"
     path.write_text("raise SystemExit('run')")
-    place = {"path": str(path)}
     file = {"file": "shop.py", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    job = job_of(target.url(), locustfile=JobLocustfile.model_validate({**file, "place": place}))
-    server = f"http://127.0.0.1:{target.port}"
+    locustfile = JobLocustfile.model_validate({**file, "place": {"path": str(path)}})
     with (
-        MasterProcess(["server", "code"], job=job) as master,
-        WorkerProcess(master, "server", trusts_addresses=False, server=server),
-        WorkerProcess(master, "code", trusts_addresses=False),
+        MasterProcess(["eu/a"], job=job_of(target.url(), locustfile=locustfile)) as master,
+        WorkerProcess(master, "eu/a", trusts_addresses=False),
     ):
-        master.finish()
-    notes = " ".join(master.notes())
-    assert "server did not take part: targetUrl cannot be used: it is the server of this" in notes
-    assert "code did not take part: locustfile: shop.py with the SHA-256" in notes
+        _, end = master.finish()
+    assert end["message"].startswith("no worker took part: locustfile: shop.py with the SHA-256")
