@@ -97,6 +97,7 @@ class Profile(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     warmup: Number = None
     gate: JsonText = None
+    locustfile: JsonText = None
     created_at: Instant = None
 
 
@@ -238,6 +239,10 @@ class AccountFeatures(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
+    data: Lenient[StrictBool] = None
+    start_values: Lenient[StrictBool] = None
+    client_certificates: Lenient[StrictBool] = None
+    locustfiles: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

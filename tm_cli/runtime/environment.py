@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.clock import Clock, SystemClock
@@ -24,7 +24,7 @@ def _make_token() -> str:
     return secrets.token_hex(8)
 
 
-def _spawn(words: Sequence[str], environ: Mapping[str, str], **places: Path) -> SubprocessGroup:
+def _spawn(words: Sequence[str], environ: Mapping[str, str], **places: Any) -> SubprocessGroup:
     from tm_cli.runtime.subprocesses import SubprocessGroup
 
     return SubprocessGroup(words, environ, **places)

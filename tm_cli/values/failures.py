@@ -20,7 +20,9 @@ _MEANINGS = {
         "the certificate is of an unknown authority (TM_CA_FILE names one to trust), has expired, "
         "or is for another name"
     ),
-    "SSLError": "the TLS handshake failed; does the target use plain http?",
+    "SSLError": (
+        "the TLS handshake failed; does the target use plain http, or want a client certificate?"
+    ),
     "SSLEOFError": "the target closed the connection during the TLS handshake",
     UNEXPECTED_STATUS: "the status is none of gate.expectStatus",
     CHECK_FAILED: "the answer did not pass a check",

@@ -51,6 +51,9 @@ OWN = {
 NOT_FOR_THE_ACTION = {
     "wait": "always given",
     "parallel": "`args` takes it",
+    "rate": "a job plays a locustfile by its document; `args` takes it",
+    "duration": "likewise",
+    "host": "likewise",
     "json": "report-json is its form for a job",
     "quiet": "a log is for reading",
     "verbose": "for looking into a problem by hand",

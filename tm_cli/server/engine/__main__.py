@@ -69,8 +69,10 @@ def _run(events: EventWriter) -> None:
 
 
 def _play(job: EngineJob, lines: Iterator[bytes], events: EventWriter) -> None:
-    if (possible := allow_connections(job.slots)) < job.slots:
-        raise JobError(f"the limit of open files allows {possible} slots, not {job.slots}")
+    if (possible := allow_connections(job.connections)) < job.connections:
+        raise JobError(
+            f"the limit of open files allows {possible} connections, not {job.connections}"
+        )
     load_test = LoadTest(job, events)
     watchdog = Watchdog(lines, time.monotonic)
     _on_terminate(load_test.stop)

@@ -14,11 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 import gevent
 from gevent.event import Event
-from gevent.queue import SimpleQueue
 from locust import User, task
 from locust.env import Environment
 
-from tm_cli.server.engine.clients import client_for
+from tm_cli.server.engine.clients import client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.protocol import Events, Patience
@@ -26,7 +25,7 @@ from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Sender
+from tm_cli.server.engine.sender import Sender, SlotQueue
 
 StartSlots = Callable[[Callable[[], None], int], object]
 """Has so many slots run a function that never returns; they live as long as what it returns."""
@@ -101,9 +100,10 @@ class LoadTest:
         self._events = events
         self._plan = job.plan
         self._recorder = Recorder(self._plan)
-        self._clients = [client_for(job, target) for target in job.targets]
+        self._scenario = scenario_for(job, self.stop)
+        self._clients = [client_for(job, target, self._scenario) for target in job.targets]
         self._sender = Sender(
-            [SimpleQueue() for _ in self._plan.sides],
+            [SlotQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
             self._recorder,
             monotonic=time.monotonic,
@@ -139,6 +139,8 @@ class LoadTest:
     def run(self) -> None:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
+        if self._scenario:
+            self._scenario.begin()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
         is_complete = self._dispatcher.run()
@@ -150,6 +152,8 @@ class LoadTest:
         elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
         self._report_results(elapsed, at_the_end=True)
         self._report_targets()
+        if self._scenario:
+            self._scenario.end()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
@@ -195,10 +199,10 @@ class LoadTest:
         """There are more slots than before."""
         self._report.slots = count
 
-    def _hand_over(self, bucket: OpenBucket, due: float, now: float) -> None:
+    def _hand_over(self, bucket: OpenBucket, due: float, now: float, number: int) -> None:
         """After a freeze, send nothing of what was missed: it may be others' by now."""
         if self._patience is None or self._patience.lasts(now):
-            self._sender.hand_over(bucket, due, now)
+            self._sender.hand_over(bucket, due, now, number)
         else:
             self.abort()
 

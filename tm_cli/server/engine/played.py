@@ -1,14 +1,11 @@
 """What an arrival of the curve did where that is more than one request, and its counts by step."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
-
-from tm_cli.server.validation import HIGHEST_US
+from tm_cli.server.validation import HIGHEST_US, lowest_equivalent, new_histogram
 
 MOST_STEPS = 200
 """So many names of steps are counted apart in a run; all others count as `OTHER_STEPS`."""
@@ -17,7 +14,7 @@ MOST_ERRORS = 100
 """Likewise for the names of errors."""
 OTHER_ERRORS = "OtherErrors"
 _LONGEST_NAME = 200
-_DIGITS_BITS = 11  # what a histogram of three digits keeps of a value
+_LONGEST = HIGHEST_US / 1e6  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,35 +84,27 @@ class StepCounts:
         self.has_changed = False
 
     def count(self, seconds: float, result: int | str) -> None:
-        self.times[_rounded(microseconds(seconds))] += 1
+        self.times[lowest_equivalent(microseconds(seconds))] += 1
         if isinstance(result, int):
             self.codes[result] += 1
         else:
             self.failures[result] += 1
         self.has_changed = True
 
-    def document(self, scratch: HdrHistogram) -> dict[str, Any]:
-        """The counts as they are reported; `scratch` is a histogram to be overwritten."""
+    def document(self) -> dict[str, Any]:
+        """The counts as they are reported."""
         self.has_changed = False
-        scratch.reset()
+        response = new_histogram()
         for time, count in self.times.items():
-            scratch.record_value(time, count)
+            response.record_value(time, count)
         return {
             "completed": self.times.total(),
             "codes": {str(code): count for code, count in sorted(self.codes.items())},
             "failures": dict(sorted(self.failures.items())),
-            "response": str(scratch.encode().decode()),
+            "response": str(response.encode().decode()),
         }
 
 
 def microseconds(seconds: float) -> int:
     """What a histogram can record; what is no time counts as the longest, not as the shortest."""
-    if math.isnan(seconds):
-        return HIGHEST_US
-    return int(min(max(round(min(seconds, HIGHEST_US) * 1e6), 1), HIGHEST_US))
-
-
-def _rounded(value: int) -> int:
-    """The value as a histogram keeps it: the lowest of those that it does not tell apart."""
-    shift = max(value.bit_length() - _DIGITS_BITS, 0)
-    return value >> shift << shift
+    return max(round(seconds * 1e6), 1) if -1 < seconds <= _LONGEST else HIGHEST_US

@@ -32,12 +32,36 @@ from tm_cli.server.engine.saturation import (
     share_above,
 )
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
-from tm_cli.server.validation import new_histogram, quantiles_ms
+from tm_cli.server.validation import lowest_equivalent, new_histogram, quantiles_ms
 from tm_cli.values.load_curve import Curve
 
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
 # request counts from when it was really sent.
 TIMER_SLACK = 0.002
+
+
+class Times:
+    """A histogram of times, in microseconds.
+
+    Equal times are counted and put into the histogram together, when it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._new: Counter[int] = Counter()
+        self._histogram: HdrHistogram | None = None  # large, and may never be needed
+
+    def add(self, microseconds: int) -> None:
+        self._new[microseconds] += 1
+
+    @property
+    def histogram(self) -> HdrHistogram | None:
+        """None without times."""
+        if self._new:
+            self._histogram = self._histogram or new_histogram()
+            for time, count in self._new.items():
+                self._histogram.record_value(time, count)
+            self._new.clear()
+        return self._histogram
 
 
 class OpenBucket:
@@ -58,8 +82,8 @@ class OpenBucket:
         self.completed = 0
         self.codes: Counter[int] = Counter()
         self.failures: Counter[str] = Counter()
-        self.response: HdrHistogram | None = None
-        self.service: HdrHistogram | None = None
+        self._response = Times()
+        self._service = Times()
         self.has_changed = True
         self.steps: defaultdict[str, StepCounts] = defaultdict(StepCounts)
         self.steps_due = -math.inf  # the second of the curve from which on they are told again
@@ -73,11 +97,20 @@ class OpenBucket:
     def has_changed_steps(self) -> bool:
         return any(counts.has_changed for counts in self.steps.values())
 
+    @property
+    def response(self) -> HdrHistogram | None:
+        return self._response.histogram
+
+    @property
+    def service(self) -> HdrHistogram | None:
+        return self._service.histogram
+
     def time(self, response: float, service: float) -> None:
-        if self.response is None or self.service is None:  # they are large, and may never be needed
-            self.response, self.service = new_histogram(), new_histogram()
-        self.response.record_value(microseconds(response))
-        self.service.record_value(microseconds(service))
+        time = lowest_equivalent(microseconds(service))
+        self._service.add(time)
+        self._response.add(
+            time if response == service else lowest_equivalent(microseconds(response))
+        )
 
     def document(self) -> dict[str, Any]:
         return {
@@ -294,7 +327,6 @@ class EngineReport:
         self._pressure = pressure
         self._saturation = Saturation()
         self._seen_at = monotonic(), cpu_time()
-        self._scratch = new_histogram()
 
     def begin(self) -> None:
         """Reset the CPU measurements at the start of the run."""
@@ -333,7 +365,7 @@ class EngineReport:
             for name in names:
                 yield (
                     "steps",
-                    {**place, "steps": {name: bucket.steps[name].document(self._scratch)}},
+                    {**place, "steps": {name: bucket.steps[name].document()}},
                 )
             yield "bucket", document
 

@@ -36,6 +36,10 @@ async def get_account(request: Request) -> Response:
                 "stopEarly": True,
                 "plans": True,
                 "calibration": True,
+                "data": True,
+                "startValues": True,
+                "clientCertificates": True,
+                "locustfiles": True,
             },
         }
     )

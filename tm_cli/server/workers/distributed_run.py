@@ -105,7 +105,9 @@ class DistributedRun:
         role = MasterRole(
             job=job, workers=[spec.label for spec in workers], senders=senders, keys=for_master
         )
-        master = await EngineProcess.start(command, role.to_line(), workers=len(workers))
+        master = await EngineProcess.start(
+            command, role.to_line(), hide=job.hide, workers=len(workers)
+        )
         run = cls(master, for_workers, job.run_id)
         try:
             await run._wait_until_listening()
@@ -176,7 +178,8 @@ async def start_locally(command: Sequence[str], job: EngineJob, senders: int) ->
 
     async def start(ticket: WorkerTicket) -> StartedWorker:
         role = ticket.role(trusts_addresses=True, ca_file=job.ca_file)
-        return LocalWorker(await EngineProcess.start(command, role.to_line()), ticket.gone)
+        process = await EngineProcess.start(command, role.to_line(), hide=job.hide)
+        return LocalWorker(process, ticket.gone)
 
     count = math.ceil(senders / MAX_SLOTS)
     workers = [WorkerSpec(f"{LOCAL}/{number}", start) for number in range(1, count + 1)]

@@ -24,18 +24,25 @@ logger = logging.getLogger(__name__)
 class EngineProcess:
     """One running engine. It ends when its standard input closes, even if this server dies."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, hide: Callable[[str], str]) -> None:
         self._process = process
+        self._hide = hide
         self._stderr_lines: deque[str] = deque(maxlen=20)
         self._stderr_reader = asyncio.create_task(self._read_stderr())
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], first_line: str, *, workers: int = 1
+        cls,
+        command: Sequence[str],
+        first_line: str,
+        *,
+        hide: Callable[[str], str] = str,
+        workers: int = 1,
     ) -> EngineProcess:
         """Start the engine and hand it its first line; OSError when it cannot be started.
 
-        A master's lines may hold what each of its `workers` has measured.
+        `hide` makes a text fit for people. A master's lines may hold what each of its `workers` has
+        measured.
         """
         # A session of its own, so that Ctrl-C at the terminal reaches the server alone, which
         # then decides how the run ends. Windows groups processes by a flag instead.
@@ -49,7 +56,7 @@ class EngineProcess:
             start_new_session=True,
             creationflags=0x00000200 if sys.platform == "win32" else 0,
         )
-        engine = cls(process)
+        engine = cls(process, hide)
         engine.write_line(first_line)
         return engine
 
@@ -116,7 +123,7 @@ class EngineProcess:
     async def _read_stderr(self) -> None:
         assert self._process.stderr is not None  # noqa: S101 - asked for above
         async for line in self._process.stderr:
-            text = line.decode("utf-8", "replace").rstrip()
+            text = self._hide(line.decode("utf-8", "replace").rstrip())
             logger.info("engine %d: %s", self.pid, text)
             if text:
                 self._stderr_lines.append(text)

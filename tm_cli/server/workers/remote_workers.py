@@ -217,7 +217,8 @@ def launch_with(
             return await DistributedRun.start(command, workers, job, senders=senders)
         job = job.model_copy(update={"ca_file": ca_file})
         if slots <= MAX_SLOTS:
-            return await EngineProcess.start(command, _with_slots(job, slots).to_line())
+            first_line = _with_slots(job, slots).to_line()
+            return await EngineProcess.start(command, first_line, hide=job.hide)
         return await start_locally(command, job, slots)
 
     return launch

@@ -341,7 +341,19 @@ def test_the_counts_of_a_step_are_as_precise_as_a_histogram(seconds: float) -> N
     counts, histogram = StepCounts(), new_histogram()
     counts.count(seconds, 200)
     histogram.record_value(microseconds(seconds))
-    assert counts.document(new_histogram())["response"] == histogram.encode().decode()
+    assert counts.document()["response"] == histogram.encode().decode()
+
+
+def test_times_of_a_bucket_are_those_of_a_histogram_whenever_it_is_read() -> None:
+    records, histogram = recorder(), new_histogram()
+    for number, seconds in enumerate([0.0, 1e-6, 0.001, 0.0020481, 0.0041, 0.0041, 7.77, 1e9]):
+        bucket = send(records, service=seconds)
+        histogram.record_value(microseconds(seconds))
+        if number % 3 == 0:
+            assert bucket.service
+    assert bucket.document()["service"] == histogram.encode().decode()
+    assert bucket.service
+    assert bucket.service.get_total_count() == 8
 
 
 def test_too_many_names_count_together() -> None:
