@@ -98,6 +98,7 @@ class Profile(CamelCasePayload):
     warmup: Number = None
     gate: JsonText = None
     locustfile: JsonText = None
+    steps: JsonText = None
     created_at: Instant = None
 
 
@@ -200,6 +201,7 @@ class HistoryRow(CamelCasePayload):
     load_fingerprint: Lenient[StrictStr] = None
     notes: TextList = ()
     addresses: JsonText = None
+    protocol: Lenient[StrictStr] = None
     bodies: JsonText = None
     repeated: Lenient[StrictInt] = None
     warmup_seconds: Number = None
@@ -239,9 +241,12 @@ class AccountFeatures(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
+    journeys: Lenient[StrictBool] = None
+    checks: Lenient[StrictBool] = None
     data: Lenient[StrictBool] = None
     start_values: Lenient[StrictBool] = None
     client_certificates: Lenient[StrictBool] = None
+    http_versions: Lenient[StrictBool] = None
     locustfiles: Lenient[StrictBool] = None
 
 

@@ -60,7 +60,12 @@ _OF_THE_LOAD = {
     "waitForTarget": WAITING,
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
+    "steps": ("journeys", "play several steps (`steps`)"),
+    "checks": ("checks", "check answers (`checks`)"),
+    "cookies": ("journeys", "keep cookies (`cookies`)"),
+    "followRedirects": ("journeys", "follow redirects (`followRedirects`)"),
     "data": ("data", "fill in requests from data (`data`)"),
+    "httpVersion": ("http_versions", "choose the version of HTTP"),
     "clientCertificate": ("client_certificates", "show a client certificate to the target"),
     locustfiles.KEY: ("locustfiles", "play a locustfile"),
 }
@@ -621,6 +626,9 @@ def describe_load(profile: Profile) -> str:
     what = sanitize(profile.http_method or "requests")
     if isinstance(profile.locustfile, Mapping):
         what = f"visitors of {sanitize(profile.locustfile.get('file'))} to"
+    elif isinstance(profile.steps, list) and profile.steps:
+        count = sum(isinstance(step, Mapping) and "request" in step for step in profile.steps)
+        what = f"visitors with {count} step{'s' * (count != 1)} to"
     parts = [what, url + "?..." * bool(query)]
     if rates:
         lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -64,9 +63,9 @@ class WorkerRole(_Line):
 
     It loads no target that this host's own rule does not allow: none at a public address without
     `allow_public`, and not the `server` itself. It runs no code but that of the `locustfiles` that
-    this host's owner has named, which may read some of the variables in `environ`. Only a worker on
-    the server's machine `trusts_addresses`, and the place of a locustfile, that the master names.
-    `ca_file` has certificates of targets to trust.
+    this host's owner has named, which may read some of the `variables`. Only a worker on the
+    server's machine `trusts_addresses`, and paths of locustfiles, that the master names. `ca_file`
+    has certificates of targets to trust.
     """
 
     host: str = "127.0.0.1"
@@ -76,9 +75,9 @@ class WorkerRole(_Line):
     allow_public: bool = False
     server: str | None = None
     ca_file: str | None = None
-    locustfiles: tuple[Path, ...] = ()
-    environ: dict[str, str] = Field(default_factory=dict, repr=False)
     trusts_addresses: bool = False
+    locustfiles: tuple[str, ...] = ()
+    variables: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def to_line(self) -> str:
         """The first line of the process; it holds keys, so it is for standard input alone."""

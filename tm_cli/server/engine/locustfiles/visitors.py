@@ -27,7 +27,7 @@ from tm_cli.server.engine.locustfiles.visits import (
 )
 from tm_cli.server.engine.played import Played, StepResult
 from tm_cli.server.engine.sender import TargetClient
-from tm_cli.values.failures import CHECK_FAILED
+from tm_cli.values.failures import CHECK_FAILED, LOCUSTFILE_ERROR, TARGET_REFUSED
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_CHECK = 80  # characters of what the file says about a failed check
@@ -57,6 +57,7 @@ class Scenario:
     def __init__(self, job: EngineJob, locustfile: JobLocustfile, on_quit: Callable[[], None]):
         if locustfile.place is not None:
             enforce(locustfile.place)
+        logging.getLogger("locust").setLevel(logging.CRITICAL)  # what it logs is a result here
         self.classes = load_users(locustfile)
         count_think_time()
         _trust(job.ca_file)
@@ -142,7 +143,17 @@ class Scenario:
         if self._logged < _LOGGED and self._file.place is not None:
             self._logged += 1
             said = reason(exception, self._file.place)
-            _LOG.warning("%s: %s", self._file.file, said, exc_info=(type(exception), exception, tb))
+            begin = _own_part(tb, self._file.place.path)
+            about = (type(exception), exception, begin)
+            _LOG.warning("%s: %s", self._file.file, said, exc_info=about)
+
+
+def _own_part(tb: Any, path: str) -> Any:
+    """The traceback from the file on."""
+    found = tb
+    while found is not None and found.tb_frame.f_code.co_filename != path:
+        found = found.tb_next
+    return found or tb
 
 
 def result_of(exception: BaseException | None, response: Any) -> int | str:
@@ -156,7 +167,7 @@ def result_of(exception: BaseException | None, response: Any) -> int | str:
         return status if 100 <= status < 400 else 200
     if refused := next((e for e in _causes(exception) if isinstance(e, TargetRefused)), None):
         _LOG.warning("%s", refused)
-        return type(refused).__name__
+        return f"{TARGET_REFUSED} {refused.address}"
     if isinstance(exception, CatchResponseError):
         return f"{CHECK_FAILED} {str(exception)[:_LONGEST_CHECK]}"
     return status if status >= 400 else type(exception).__name__
@@ -197,7 +208,7 @@ class VisitorClient:
             visit.fail("JourneyTimeout")
         except Exception as error:  # whatever it is, it is a result
             self.error = error
-            visit.fail(type(error).__name__)
+            visit.fail(f"{LOCUSTFILE_ERROR} {type(error).__name__}")
         return visit.played()
 
     def connect(self) -> int | str:

@@ -27,6 +27,7 @@ def changes(job, **role):
         (PUBLIC, {}, "targetUrl cannot be used: 8.8.8.8 is public"),
         ({"against": PUBLIC}, {}, "8.8.8.8 is public"),
         ({"probe": {"url": "http://8.8.8.8/"}}, {}, "8.8.8.8 is public"),
+        ({"origins": [{"url": "http://8.8.8.8/"}]}, {}, "8.8.8.8 is public"),
         ({"target_url": "http://169.254.169.254/"}, {"allow_public": True}, "link-local"),
         (LOCAL, {"server": "http://localhost:8080/"}, "it is the server of this agent"),
         ({"points": [(0, 20_000)]}, {}, "the highest rate of the curve is 20,000 requests"),
@@ -39,10 +40,13 @@ def test_what_this_machine_does_not_permit_is_refused(job, role, reason):
 
 
 def test_the_load_goes_to_the_addresses_that_were_judged_here():
-    found = changes({**LOCAL, "against": LOCAL, "probe": {"url": "http://127.0.0.1/", "wait": 3.0}})
+    asked = {"url": "http://127.0.0.1/", "addresses": ["8.8.8.8"]}
+    job = {**LOCAL, "against": LOCAL, "probe": {**asked, "wait": 3.0}, "origins": [asked]}
+    found = changes(job)
     assert found["addresses"] == ["127.0.0.1"]
     assert found["against"]["addresses"] == found["probe"]["addresses"] == ["127.0.0.1"]
     assert found["probe"]["wait"] == 3.0
+    assert found["origins"] == [{"url": "http://127.0.0.1/", "addresses": ["127.0.0.1"]}]
 
 
 def test_the_master_names_no_certificates_to_trust():
@@ -62,6 +66,9 @@ def test_only_a_locustfile_that_the_owner_has_named_is_played(tmp_path):
     job = {"locustfile": {**file, "place": theirs}}
     with pytest.raises(Refusal, match=r"x\.py with the SHA-256 .* is not on the machine"):
         changes(job)
-    found = changes(job, locustfiles=[path], environ={"A": "2", "B": "3"})["locustfile"].place
-    assert found.path == str(path)
-    assert (found.directory, found.allow_public, found.variables) == (None, False, {"B": "3"})
+    found = changes(job, locustfiles=[str(path)], variables={"A": "2", "B": "3"})["locustfile"][
+        "place"
+    ]
+    assert found["path"] == str(path)
+    assert (found["directory"], found["allow_public"]) == (None, False)
+    assert found["variables"] == {"B": "3"}
