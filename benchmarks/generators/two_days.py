@@ -28,7 +28,7 @@ _HOUR = 3600.0
 def main(hours: int) -> None:
     """Walk."""
     logging.getLogger("locust").setLevel(logging.ERROR)
-    start_local_slots(Event().wait, 256)
+    slots = start_local_slots(Event().wait, 256)
     points = [(hour * _HOUR, 8.0 if hour % 24 < 12 else 0.0) for hour in range(hours + 1)]
     curve = Curve(points, hours * _HOUR, "LINEAR")
     plan = RequestPlan(curve)
