@@ -42,6 +42,7 @@ ONLY_IN = {
     "certifi": "server/engine",
     "filelock": "server",
     "gevent": "server/engine",
+    "h2": "server/engine/http2",
     "hdrh": "selftest server",
     "httpcore2": "api/network.py",
     "idna": "values/urls.py",

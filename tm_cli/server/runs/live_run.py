@@ -26,6 +26,7 @@ from tm_cli.server.workers.engine_events import (
     Launch,
     RunningEngine,
     RunNote,
+    TransferCounts,
 )
 
 PATIENCE = 60.0
@@ -101,6 +102,7 @@ class LiveRun:
         self._steps_due = _STEPS_INTERVAL
         self._early = early
         self._looking: asyncio.Task[None] | None = None
+        self._protocol = ""
         self._pending: dict[tuple[int, int], EngineBucket] = {}
 
     @property
@@ -213,6 +215,9 @@ class LiveRun:
                 self._pending[event.index, event.side] = event
             case EngineStarted():
                 self._store.set_start(self.run.run_id, event.at)
+            case TransferCounts() if event.protocol != self._protocol:
+                self._protocol = event.protocol
+                self._store.set_protocol(self.run.run_id, event.protocol)
             case _:
                 self._flush()
         if isinstance(event, EngineProgress) and self._early and not self._looking:

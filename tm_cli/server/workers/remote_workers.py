@@ -205,7 +205,8 @@ def launch_with(
 ) -> Launch:
     """How runs are launched; `slots` requests of a local run may be under way at the same time.
 
-    In other regions each worker has so many, at most `MAX_SLOTS`. Local runs trust `ca_file`.
+    In other regions each worker has so many, at most `MAX_SLOTS`. A journey may need more. Local
+    runs trust `ca_file`.
     """
 
     async def launch(region: str, job: EngineJob) -> RunningEngine:
@@ -213,13 +214,15 @@ def launch_with(
             workers = agents.workers_in(region)
             if not workers:
                 raise OSError(f"no agent is connected in region {region}")
-            senders = min(slots, MAX_SLOTS) * len(workers)
+            senders = max(slots * len(workers), job.senders(slots))
+            senders = min(senders, MAX_SLOTS * len(workers))
             return await DistributedRun.start(command, workers, job, senders=senders)
         job = job.model_copy(update={"ca_file": ca_file})
-        if slots <= MAX_SLOTS:
-            first_line = _with_slots(job, slots).to_line()
+        senders = job.senders(slots)
+        if senders <= MAX_SLOTS:
+            first_line = _with_slots(job, senders).to_line()
             return await EngineProcess.start(command, first_line, hide=job.hide)
-        return await start_locally(command, job, slots)
+        return await start_locally(command, job, senders)
 
     return launch
 

@@ -92,6 +92,12 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "visit_timeout": None,
         "data": [],
         "client_certificate": None,
+        "steps": None,
+        "checks": None,
+        "cookies": False,
+        "follow_redirects": 0,
+        "origins": [],
+        "http_version": None,
     }
 
 

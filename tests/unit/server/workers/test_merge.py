@@ -8,9 +8,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine.distributed.aggregate import BucketMerge, StepMerge, WorkerCounts, merged
-from tm_cli.server.engine.played import MOST_STEPS, OTHER_STEPS
 from tm_cli.server.validation import merge_encoded
 from tm_cli.server.workers.engine_events import EngineBucket, EngineSteps, StepBucket
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 
 def encoded(values):

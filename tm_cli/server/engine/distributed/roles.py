@@ -63,7 +63,8 @@ class WorkerRole(_Line):
 
     It loads no target that this host's own rule does not allow: none at a public address without
     `allow_public`, and not the `server` itself. Only a local worker `trusts_addresses` that the
-    master names. `ca_file` has certificates of targets to trust.
+    master names, and paths of locustfiles; others have `locustfiles` of their own, which may read
+    `variables`. `ca_file` has certificates of targets to trust.
     """
 
     host: str = "127.0.0.1"
@@ -74,6 +75,8 @@ class WorkerRole(_Line):
     server: str | None = None
     ca_file: str | None = None
     trusts_addresses: bool = False
+    locustfiles: tuple[str, ...] = ()
+    variables: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def to_line(self) -> str:
         """The first line of the process; it holds keys, so it is for standard input alone."""

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 from gevent.event import Event
@@ -24,9 +27,12 @@ from tm_cli.server.engine.distributed.runners import (
 )
 from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError, rate_refusal
 from tm_cli.server.engine.load_test import LoadTest, allow_connections
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.protocol import Patience, carry_out
+from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
+from tm_cli.values.urls import port_of
 
 MAX_RATE = 10_000.0
 """Requests per second of a run; a server refuses more."""
@@ -162,10 +168,40 @@ class Worker:
         changes: dict[str, Any] = {"ca_file": self._role.ca_file}
         if not self._role.trusts_addresses:
             changes |= asyncio.run(self._addresses(job))
+            if job.locustfile:
+                changes["locustfile"] = self._own_locustfile(job.locustfile)
         return changes
 
+    def _own_locustfile(self, wanted: JobLocustfile) -> dict[str, Any]:
+        """The file where this host has it; a path that a master names would be code of its own."""
+        known = Locustfiles(
+            [Path(path) for path in self._role.locustfiles],
+            command="tm agent",
+            allow_public=self._role.allow_public,
+            servers=self._servers(),
+            environ=self._role.variables,
+        )
+        return known.job(wanted).model_dump(mode="json")
+
+    def _servers(self) -> frozenset[tuple[str, int]]:
+        """The addresses of the server, as far as this host can resolve its name."""
+        if self._role.server is None:
+            return frozenset()
+        parts = urlsplit(self._role.server)
+        port = port_of(parts)
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+            return frozenset((str(entry[4][0]), port) for entry in found)
+        return frozenset()
+
     async def _addresses(self, job: EngineJob) -> dict[str, Any]:
-        found: dict[str, Any] = {"addresses": await self._rule.check(job.target_url)}
+        found: dict[str, Any] = {
+            "addresses": await self._rule.check(job.target_url),
+            "origins": [
+                {"url": each.url, "addresses": await self._rule.check(each.url)}
+                for each in job.origins
+            ],
+        }
         if job.probe and job.probe.url:
             addresses = await self._rule.check(job.probe.url)
             found["probe"] = {**job.probe.model_dump(), "addresses": addresses}
