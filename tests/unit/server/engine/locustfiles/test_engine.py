@@ -135,16 +135,18 @@ def test_what_fails_is_what_the_file_says(played):
     assert engine.sums("failures") == {"broken: 503": VISITORS}
 
 
-@pytest.mark.parametrize(("name", "path"), [("/checkout", "/checkout"), ("/login", "/login")])
-def test_response_times_of_a_step_are_those_of_the_target(played, name, path):
+@pytest.mark.parametrize("name", ["/checkout", "/login"])
+def test_response_times_of_a_step_are_those_of_the_target(played, name):
+    """A busy machine adds to them; nothing makes them shorter."""
     shop, engine = played
     found = merge_encoded(
         step["response"] for (one, _), step in steps_of(engine).items() if one == name
     )
-    truth = sorted(shop.times[path])
+    truth = sorted(shop.times[name])
     for percentile in (50, 90):
         true = truth[round(percentile / 100 * (len(truth) - 1))]
-        assert found.get_value_at_percentile(percentile) / 1e6 == pytest.approx(true, rel=0.25)
+        seen = found.get_value_at_percentile(percentile) / 1e6
+        assert 0.99 * true <= seen <= true + 0.5
 
 
 def test_connections_of_visitors_are_their_own_and_closed_after_them(played):
