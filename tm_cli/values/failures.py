@@ -10,7 +10,6 @@ LOCUSTFILE_ERROR = "LocustfileError"
 """The name of a failure, with the exception behind it: one of the user's own code."""
 TARGET_REFUSED = "TargetRefused"
 """The name of a failure: a locustfile wanted to connect to an address that is not allowed."""
-
 EXTRACTION_FAILED = "ExtractionFailed"
 """The name of a failure, with the variable behind it: there was a response."""
 MISSING_VALUE = "MissingValue"

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
+STEPS = ("steps", "judge the steps of a run (`gate.steps`)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
 VALUES = ("start_values", "fill in ${NAME} when a run starts")
 _OF_THE_LOAD = {
@@ -157,8 +158,8 @@ def require_support(
         needs.append(PINS)
     if comparison.against is not None:
         needs.append(AB_RUN)
-    if comparison.thresholds or any(document.get("gate") for document in documents):
-        needs.append(LIMITS)
+    gates = [comparison.thresholds, *(document.get("gate") or {} for document in documents)]
+    needs += [LIMITS] * any(gates) + [STEPS] * any("steps" in gate for gate in gates)
     if any(needs_filling(document) for document in documents):
         needs.append(VALUES)
     for key, feature in _OF_THE_LOAD.items():

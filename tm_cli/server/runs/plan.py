@@ -65,6 +65,14 @@ def require_runnable(fields: ProfileFields) -> None:
     if fields.variables_set_ids:
         raise Refusal("variablesSetIds is not supported by the embedded server")
     _require_one_request_over_http2(fields)
+    of_requests = {
+        "data": fields.data,
+        "clientCertificate": fields.client_certificate,
+        "httpVersion": fields.http_version,
+    }
+    for name, value in of_requests.items():
+        if value and fields.locustfile:
+            raise Refusal(f"{name} is about the requests of a profile; a locustfile has its own")
     _require_values(fields)
 
 
@@ -76,7 +84,6 @@ def _require_one_request_over_http2(fields: ProfileFields) -> None:
         "checks": fields.checks,
         "cookies": fields.cookies,
         "followRedirects": fields.follow_redirects,
-        "locustfile": fields.locustfile,
     }
     if used := [name for name, value in further.items() if value]:
         raise Refusal(f"httpVersion 2 does not go together with {used[0]}, which need HTTP/1.1")

@@ -112,6 +112,7 @@ def test_a_connection_has_four_runs_at_the_same_time(foreign, join):
         ({"target_url": "http://8.8.8.8/"}, "is public"),
         ({"probe": {"url": "http://169.254.169.254/", "wait": 1}}, "is link-local"),
         ({"against": {"target_url": "http://[fd00:ec2::23]/"}}, "is a metadata service"),
+        ({"origins": [{"url": "http://8.8.4.4/", "addresses": ["127.0.0.1"]}]}, "is public"),
     ],
 )
 def test_what_a_server_may_not_ask_for_is_refused(foreign, join, changes, reason):
