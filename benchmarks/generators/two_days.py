@@ -46,6 +46,7 @@ def main(hours: int) -> None:
         if number % 100 == 0:
             recorder.take_window()
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    del slots
     print(json.dumps({"megabytes": megabytes, "requests": recorder.completed, "told": told}))
 
 

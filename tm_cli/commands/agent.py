@@ -18,7 +18,7 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.values.urls import LOCAL, is_plain_http
 
 if TYPE_CHECKING:
-    from tm_cli.server.agent import AgentOptions
+    from tm_cli.server.agent.options import AgentOptions
     from tm_cli.settings import Settings
 
 app = App()
@@ -66,7 +66,7 @@ def run_agent(
     settings = replace(session.settings, flags={**session.flags, **given})
     allow_public = allow_public_targets or settings.value("allow_public_targets")
     try:
-        from tm_cli.server.agent import Agent
+        from tm_cli.server.agent.agent import Agent
 
         options = _options(settings, name, workers=workers, allow_public=allow_public)
     except ModuleNotFoundError as missing:
@@ -83,7 +83,7 @@ def run_agent(
 def _options(
     settings: Settings, name: str | None, *, workers: int, allow_public: bool
 ) -> AgentOptions:
-    from tm_cli.server.agent import AgentOptions
+    from tm_cli.server.agent.options import AgentOptions
     from tm_cli.server.workers.agent_protocol import agent_name, agent_refusal, region_refusal
     from tm_cli.settings import TRAFFICMORPH
 

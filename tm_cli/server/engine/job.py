@@ -138,7 +138,6 @@ class EngineJob(BaseModel):
     This worker sends a `share` of all requests. With `hold` it waits for `go` once everything is
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
-    `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long. With
     `expect_status` every other status is a failure. `timeout` is that of a request;
     `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
     certificates to trust in addition to the system's. `data` has the values of the macros in target
@@ -167,7 +166,6 @@ class EngineJob(BaseModel):
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
-    watchdog_timeout: Positive | None = None
     probe: Probe | None = None
     expect_status: frozenset[int] | None = None
     steps: Annotated[list[dict[str, Any]], BeforeValidator(read_steps)] | None = None
