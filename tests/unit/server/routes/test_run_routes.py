@@ -92,6 +92,7 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "visit_timeout": None,
         "data": [],
         "client_certificate": None,
+        "tokens": {},
         "http_version": None,
     }
 
