@@ -323,7 +323,10 @@ async def prepare_run(
     """Check everything that can be checked before the start; raises `Refusal`."""
     fields = profile.fields
     require_runnable(fields)
-    filled = _with_values(fields, asked.values or {})
+    values = asked.values or {}
+    tokens = {f"={name}": values[name] for name in asked.renewable or () if name in values}
+    macros = {name[1:]: f"$${name}$$" for name in tokens}
+    filled = _with_values(fields, values | macros)
     region = choose_region(asked.region, fields, services.agents.workers)
     addresses = await services.check_target(filled.target_url, region)
     target = CheckedTarget(filled.target_url, addresses)
@@ -370,7 +373,8 @@ async def prepare_run(
         probe=probe,
         origins=await _origins(services, filled, region),
         expect_status=thresholds.get("expectStatus"),
-        values=(asked.values or {}) | _variables(locustfile),
+        tokens=tokens,
+        values=values | _variables(locustfile),
         locustfile=locustfile,
         visit_timeout=locustfile.timeout if locustfile else _visit_timeout(fields.steps),
     )
