@@ -64,6 +64,7 @@ def _first_line(ticket: TunnelTicket, options: AgentOptions, port: int) -> str:
         server=options.server,
         ca_file=options.ca_file,
         locustfiles=tuple(str(path.resolve()) for path in options.locustfiles),
+        certificates=tuple(str(path.absolute()) for path in options.certificates),
         variables=options.variables,
     )
     return role.to_line()

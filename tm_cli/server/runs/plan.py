@@ -81,7 +81,7 @@ def _require_one_way_of_playing(fields: ProfileFields) -> None:
         "clientCertificate": fields.client_certificate,
         "httpVersion": fields.http_version,
     }
-    for name, value in (of_visits | of_requests).items():
+    for name, value in of_requests.items():
         if value and fields.locustfile:
             raise Refusal(f"{name} is about the requests of a profile; a locustfile has its own")
     for name, value in of_visits.items():
