@@ -2,10 +2,10 @@
 
     python two_days.py HOURS [STEPS]
 
-The curve rests at night; with STEPS in eleven of twelve hours. Everything that grows with a run is there: the slots, the plan, the
-recorder, the lines; only the connections are missing. With STEPS every arrival plays so many.
-Prints megabytes and numbers, and after that, with STEPS, what `two_days_server` prints, which is
-given all events.
+The curve rests at night; with STEPS in eleven of twelve hours. Everything that grows with a run is
+there: the slots, the plan, the recorder, the lines; only the connections are missing. With STEPS
+every arrival plays so many. Prints megabytes and numbers, and after that, with STEPS, what
+`two_days_server` prints, which is given all events.
 """
 
 from gevent import monkey
