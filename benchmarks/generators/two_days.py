@@ -17,7 +17,7 @@ import sys  # noqa: E402
 
 from gevent.event import Event  # noqa: E402
 
-from tm_cli.server.engine.load_test import Slots  # noqa: E402
+from tm_cli.server.engine.load_test import start_local_slots  # noqa: E402
 from tm_cli.server.engine.recorder import Recorder  # noqa: E402
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan  # noqa: E402
 from tm_cli.values.load_curve import Curve  # noqa: E402
@@ -28,7 +28,7 @@ _HOUR = 3600.0
 def main(hours: int) -> None:
     """Walk."""
     logging.getLogger("locust").setLevel(logging.ERROR)
-    Slots(Event().wait).start(256)
+    slots = start_local_slots(Event().wait, 256)
     points = [(hour * _HOUR, 8.0 if hour % 24 < 12 else 0.0) for hour in range(hours + 1)]
     curve = Curve(points, hours * _HOUR, "LINEAR")
     plan = RequestPlan(curve)
@@ -46,6 +46,7 @@ def main(hours: int) -> None:
         if number % 100 == 0:
             recorder.take_window()
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    del slots
     print(json.dumps({"megabytes": megabytes, "requests": recorder.completed, "told": told}))
 
 

@@ -16,7 +16,7 @@ MISSING_VALUE = "MissingValue"
 """The name of a failure, with the macro behind it: no request was sent."""
 NOT_LOST = (
     *(UNEXPECTED_STATUS, CHECK_FAILED, EXTRACTION_FAILED, MISSING_VALUE, "BadValue"),
-    *("RedirectRefused", "TooManyRedirects"),
+    *("RedirectRefused", "TooManyRedirects", LOCUSTFILE_ERROR, TARGET_REFUSED),
 )
 """The beginnings of the names of failures that say nothing about connections and answers lost."""
 
@@ -64,7 +64,7 @@ _MEANINGS = {
 
 _BY_NAME = {
     "status": (UNEXPECTED_STATUS, "RedirectRefused", "TooManyRedirects"),
-    "check": (CHECK_FAILED, EXTRACTION_FAILED, MISSING_VALUE, "BadValue"),
+    "check": (CHECK_FAILED, EXTRACTION_FAILED, MISSING_VALUE, "BadValue", LOCUSTFILE_ERROR),
 }
 
 
@@ -85,6 +85,5 @@ def error_class(code: str) -> str | None:
 
 def failure_meaning(name: str) -> str | None:
     """Return the sentence for the name of a failure, None for one that is rare."""
-    names = (name, name.rpartition(": ")[2])
-    found = (_MEANINGS.get(each.partition(" ")[0]) for each in names)
+    found = (_MEANINGS.get(each.partition(" ")[0]) for each in name.split(": "))
     return next((sentence for sentence in found if sentence), None)

@@ -45,7 +45,7 @@ from tm_cli.values.thresholds import (
     read_thresholds,
     stretch_problem,
 )
-from tm_cli.values.urls import LONGEST_URL, quote_base_url, with_ascii_host
+from tm_cli.values.urls import LONGEST_URL, not_yet, quote_base_url, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -289,8 +289,8 @@ def _url(value: Any) -> str:
     except ValueError:
         is_url = False
     if not is_url or any(char <= " " or char == "\x7f" for char in url):
-        wanted = "an http or https URL such as http://localhost:8080/"
-        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; expected {wanted}")
+        wanted = not_yet(url) or "expected an http or https URL such as http://localhost:8080/"
+        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; {wanted}")
     try:
         return url if "$$" in url else with_ascii_host(url)
     except ValueError as problem:
