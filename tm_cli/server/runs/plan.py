@@ -198,7 +198,8 @@ async def _origins(services: Services, fields: ProfileFields, region: str) -> li
     if len(urls) > _MOST_ORIGINS:
         raise Refusal(f"steps: more than {_MOST_ORIGINS} hosts")
     return [
-        Origin(url=url, addresses=await _checked(services, url, region, "steps")) for url in urls
+        Origin(url=url, addresses=await _checked(services, url, region, f"steps: {url}"))
+        for url in urls
     ]
 
 
