@@ -191,7 +191,7 @@ def test_a_worker_tells_a_foreign_master_nothing_and_ends_with_its_input():
     with EngineProcess(json.loads(role.to_line())) as worker:
         assert not foreign.poll(1500)
         worker.close_input()
-        code, _ = worker.finish() if worker.events else (worker._process.wait(10), None)
+        code, _ = worker.finish() if worker.events else (worker._process.wait(40), None)
     assert code == 0
     context.destroy(linger=0)
 
