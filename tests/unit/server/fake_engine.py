@@ -17,6 +17,9 @@
 - flags=flaky_dispatch  signs of saturation, all the time; first_flags: in the first bucket
 - pressure=0.3          share of the time that tasks waited for a CPU
 - histogram=TEXT        sent instead of an encoded histogram
+- steps=login:20,/cart:30   response times in ms of the steps of every arrival; bad_steps=/cart:5
+                        so many of each step in a bucket end with status 500
+- lost_steps=1          so many steps are counted that nothing is told of
 - swallow=100           so many responses are missing in the first bucket
 - log=PATH              append every line received to this file
 - pids=PATH             append the process id to this file
@@ -85,6 +88,7 @@ class FakeEngine:
         self.codes = counts(self.script.get("codes", "200:100"))
         self.fails = counts(self.script.get("fails", ""))
         self.per_bucket = sum(self.codes.values()) + sum(self.fails.values())
+        self.steps = 0
         if not self.workers:
             self.log_job(self.job)
 
@@ -179,6 +183,7 @@ class FakeEngine:
         fails = counts(script.get("fails", ""))
         sent = int(self.per_bucket * part)
         encoded = self.script.get("histogram") or self.histogram(ms, sent)
+        self.say_steps(index, side, script, sent)
         swallowed = 0 if index else int(self.script.get("swallow", 0))
         self.say(
             "bucket",
@@ -195,6 +200,20 @@ class FakeEngine:
             p95_ms=ms,
             p99_ms=ms,
         )
+
+    def say_steps(self, index, side, script, count):
+        bad = counts(script.get("bad_steps", ""))
+        for text in filter(None, script.get("steps", "").split(",")):
+            name, ms = text.rsplit(":", 1)
+            wrong = bad.get(name, 0)
+            step = {
+                "completed": count,
+                "codes": {"200": count - wrong, "500": wrong},
+                "failures": {},
+                "response": self.histogram(float(ms), count),
+            }
+            self.steps += count
+            self.say("steps", index=index, side=side, steps={name: step})
 
     def progress(self, buckets):
         total = buckets * self.per_bucket * len(self.scripts)
@@ -232,6 +251,7 @@ class FakeEngine:
             sent=total,
             completed=total,
             shortfall=0,
+            steps=self.steps + int(self.script.get("lost_steps", 0)),
             **self.flags(is_first=True),
             **({"cpu_pressure": float(pressure)} if pressure else {}),
         )

@@ -45,7 +45,7 @@ from tm_cli.values.thresholds import (
     read_thresholds,
     stretch_problem,
 )
-from tm_cli.values.urls import LONGEST_URL, quote_base_url, with_ascii_host
+from tm_cli.values.urls import LONGEST_URL, not_yet, quote_base_url, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -289,8 +289,8 @@ def _url(value: Any) -> str:
     except ValueError:
         is_url = False
     if not is_url or any(char <= " " or char == "\x7f" for char in url):
-        wanted = "an http or https URL such as http://localhost:8080/"
-        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; expected {wanted}")
+        wanted = not_yet(url) or "expected an http or https URL such as http://localhost:8080/"
+        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; {wanted}")
     try:
         return url if "$$" in url else with_ascii_host(url)
     except ValueError as problem:
@@ -377,8 +377,11 @@ def _check_stretches(found: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
 
 def _check_steps(found: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     """Refuse what has no meaning beside steps; an export names a method, which is its default."""
-    if found.get(locustfiles.KEY) and (used := [key for key in OF_JOURNEYS if found.get(key)]):
+    used = [key for key in OF_JOURNEYS if found.get(key)]
+    if used and found.get(locustfiles.KEY):
         raise InvalidDocument(f"{used[0]} has no effect on a locustfile", (used[0],))
+    if used and found.get("httpVersion") == "2":
+        raise InvalidDocument(f"{used[0]} cannot be played in HTTP/2", ("httpVersion",))
     if not found.get("steps"):
         return
     own = ["requestPayload"] + ["httpMethod"] * (fields.get("_format") is None)

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -22,8 +23,8 @@ from tm_cli.values.urls import certificate_name
 class AgentOptions:
     """`server` is a base URL ending in `/`; `tls` is None for plain http.
 
-    `read_key_again` returns the key as it is now, where a file holds it, and `ca_file` has
-    certificates that are trusted for targets in addition to the system's.
+    `read_key_again` returns the key as it is now, where a file holds it. `ca_file` has certificates
+    that are trusted for targets in addition to the system's. `locustfiles` may be played here.
     """
 
     server: str
@@ -35,6 +36,7 @@ class AgentOptions:
     allow_public_targets: bool = False
     tls: ssl.SSLContext | None = None
     ca_file: str | None = None
+    locustfiles: Sequence[Path] = ()
     engine_command: Sequence[str] = DEFAULT_COMMAND
 
     @property
@@ -55,6 +57,13 @@ class AgentOptions:
         host = urlsplit(self.server).hostname or ""
         name = certificate_name(host)
         return {"server_hostname": name} if self.tls and name != host else {}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What locustfiles may read of this process's environment; none of tm's own settings."""
+        if not self.locustfiles:
+            return {}
+        return {name: text for name, text in os.environ.items() if not name.startswith("TM_")}
 
     @property
     def proxy(self) -> str | None:

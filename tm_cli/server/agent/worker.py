@@ -63,6 +63,8 @@ def _first_line(ticket: TunnelTicket, options: AgentOptions, port: int) -> str:
         allow_public=options.allow_public_targets,
         server=options.server,
         ca_file=options.ca_file,
+        locustfiles=tuple(str(path.resolve()) for path in options.locustfiles),
+        variables=options.variables,
     )
     return role.to_line()
 

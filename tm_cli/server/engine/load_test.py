@@ -149,6 +149,7 @@ class LoadTest:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
         if self._scenario:
+            self._events.write("waiting", reason="test_start of the locustfile")
             self._scenario.begin()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
@@ -182,6 +183,10 @@ class LoadTest:
         self._plan.finish(second)
         self._recorder.finish(second)
         self._dispatcher.finish(second)
+
+    def renew(self, values: dict[str, str]) -> None:
+        """Send later requests with these values of the job's tokens."""
+        self._job.variables.renew(values)
 
     def pause(self) -> None:
         """Hold the curve; requests already due or under way continue."""

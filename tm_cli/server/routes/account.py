@@ -38,6 +38,7 @@ async def get_account(request: Request) -> Response:
                 "calibration": True,
                 "journeys": True,
                 "checks": True,
+                "steps": True,
                 "data": True,
                 "startValues": True,
                 "clientCertificates": True,

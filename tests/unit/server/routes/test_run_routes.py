@@ -91,6 +91,7 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "visit_timeout": None,
         "data": [],
         "client_certificate": None,
+        "tokens": {},
         "http_version": None,
         "steps": None,
         "checks": None,
