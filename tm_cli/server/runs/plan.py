@@ -70,13 +70,13 @@ def require_runnable(fields: ProfileFields) -> None:
 
 def _require_one_way_of_playing(fields: ProfileFields) -> None:
     """Refuse what a locustfile, or HTTP/2, would leave out in silence."""
-    of_visits = {
+    of_visits: dict[str, object] = {
         "steps": fields.steps,
         "checks": fields.checks,
         "cookies": fields.cookies,
         "followRedirects": fields.follow_redirects,
     }
-    of_requests = {
+    of_requests: dict[str, object] = {
         "data": fields.data,
         "clientCertificate": fields.client_certificate,
         "httpVersion": fields.http_version,
