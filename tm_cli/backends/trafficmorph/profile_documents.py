@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from tm_cli.api import strict_json
 from tm_cli.backends import documents
+from tm_cli.gate.target_metrics import check_metric_name
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import as_number, did_you_mean, sanitize
@@ -51,7 +52,11 @@ OPTIONAL = (
     "waitForTarget",
     "warmup",
     "stopEarly",
+    "metrics",
 )
+OF_THIS_MACHINE = frozenset({"metrics"})
+"""Keys that no server gets: what they ask for is done by the command that reads the document."""
+
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 INTERPOLATIONS = ("SPLINE", "LINEAR")
@@ -85,6 +90,11 @@ _INSTEAD = {
 
 LONGEST_WAIT = 3600.0
 """Seconds that a server may be asked to wait for the target."""
+
+
+def for_server(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document as it is uploaded."""
+    return {key: value for key, value in document.items() if key not in OF_THIS_MACHINE}
 
 
 def names_document(text: str) -> bool:
@@ -362,6 +372,27 @@ def _cooldown(value: Any) -> int:
     return value
 
 
+def _metrics(value: Any) -> dict[str, dict[str, Any]]:
+    """Read queries by name: a text, or a mapping with `query`, `prometheus` and `headers`."""
+    found = {}
+    for name, entry in _table(value).items():
+        item = {"query": entry} if isinstance(entry, str) else entry
+        try:
+            check_metric_name(str(name))
+        except ValueError as problem:
+            raise InvalidDocument(f"is not the name of a metric ({problem})", (name,)) from None
+        if not isinstance(item, dict) or not item.keys() <= {"query", "prometheus", "headers"}:
+            raise _expected(item, "a query, or {query: ..., prometheus: ..., headers: ...}", name)
+        for key in ("query", "prometheus"):
+            text = item.get(key, None if key == "query" else "-")
+            if not isinstance(text, str) or not text.strip():
+                raise _expected(text, "a text", name, key)
+        for header, text in (item.get("headers") or {}).items():
+            _check_header(header, text, (name, "headers", header))
+        found[str(name)] = item
+    return found
+
+
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _expected(value, "a list of texts")
@@ -397,4 +428,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "waitForTarget": _wait_time,
     "warmup": _warmup,
     "stopEarly": _boolean,
+    "metrics": _metrics,
 }

@@ -34,10 +34,12 @@ from tm_cli.commands.shared.profile_argument import (
     upload_profile,
 )
 from tm_cli.errors import Refused, UsageError
-from tm_cli.gate.checks import Check
+from tm_cli.gate.checks import Condition
 from tm_cli.gate.live_limits import parse_live_limit
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import TRAFFICMORPH
+from tm_cli.setup.answers import is_out_of_reach
+from tm_cli.target.service import READY_WAIT
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL, check_url, require_another
@@ -197,6 +199,8 @@ class StartRequest:
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
+    serves: bool = False
+    """Whether tm starts the target itself."""
 
     @property
     def load(self) -> dict[str, Any]:
@@ -221,6 +225,7 @@ def read_request(
     *,
     parallel: int | None = None,
     document: Mapping[str, Any] | None = None,
+    serves: bool = False,
 ) -> StartRequest:
     """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
     return StartRequest(
@@ -236,6 +241,7 @@ def read_request(
         commit=session.setting("commit", None),
         parallel=parallel,
         document=document,
+        serves=serves,
     )
 
 
@@ -264,6 +270,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         """Find all profiles before anything is started; without a gate nothing is waited for."""
         session = self.session
+        request = self._with_wait(request)
         if request.document is not None:
             require_another(request.comparison.against, str(request.document["endpointUrl"]))
             require_support(session, request.comparison, request.load)
@@ -302,10 +309,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             for ref, entry in zip(refs, entries, strict=True)
         ]
 
-    def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Check, ...]:
+    def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Condition, ...]:
         return read_checks(details.get("checks") or [])
 
-    def checks_set_now(self) -> tuple[Check, ...]:
+    def checks_set_now(self) -> tuple[Condition, ...]:
         return read_checks(with_assert_setting(self.session, None))
 
     def with_live_limits(self, gate: Gate, details: Mapping[str, Any]) -> Gate:
@@ -346,8 +353,26 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 self._check_waitable(profile, gate, request.wait_for_target or 0.0)
                 self._check_rate(profile)
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
+            if request.serves:
+                self._require_within_reach(profile)
             self._note_start(profile)
-        return self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
+        followed = self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
+        return replace(followed, target=profile.target_url) if profile else followed
+
+    def _with_wait(self, request: StartRequest) -> StartRequest:
+        """Have the server wait for a service that tm starts, where it can."""
+        if not request.serves or request.wait_for_target is not None:
+            return request
+        can_wait = getattr(_features(self.session), WAITING[0], None) is True
+        return replace(request, wait_for_target=READY_WAIT) if can_wait else request
+
+    def _require_within_reach(self, profile: Profile) -> None:
+        if is_out_of_reach(profile.target_url or "", self.server):
+            raise UsageError(
+                f"--serve starts {sanitize(profile.name)} on this machine, and the server at "
+                f"{sanitize(self.server)} would load its own {sanitize(profile.target_url)}",
+                hint="use the embedded server (--base-url local), or a target that it reaches",
+            )
 
     def _read_profile(self, ref: ProfileRef, *, is_needed: bool) -> Profile | None:
         """Return the stored profile; None where it cannot be read and is only for messages."""

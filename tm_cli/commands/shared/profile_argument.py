@@ -14,6 +14,7 @@ from tm_cli.api.errors import HttpError
 from tm_cli.api.trafficmorph import Profile, ProfileSummary, TrafficMorphClient
 from tm_cli.backends.trafficmorph.profile_documents import (
     SUFFIXES,
+    for_server,
     names_document,
     read_document,
 )
@@ -91,7 +92,7 @@ def import_document(
     Raises Refused when the server does not accept it.
     """
     try:
-        imported = client.import_profile(document)
+        imported = client.import_profile(for_server(document))
     except HttpError as error:
         if error.status in {400, 409, 413, 422}:
             raise Refused(

@@ -10,6 +10,7 @@ from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Result, TimeSeries, known_points, not_judged
 from tm_cli.gate.outcome import GateOutcome, Record, warns
 from tm_cli.gate.policy import Gate
+from tm_cli.gate.target_metrics import shown, sparkline
 from tm_cli.render.comparisons import compared_rows, escaped, markdown_table
 from tm_cli.render.summary import (
     MARKS,
@@ -83,6 +84,7 @@ def _sections(record: Record, gate: Gate, *, several: bool) -> list[Section]:
         Section("reasons", 2, _reasons(end.result)),
         checks,
         Section("tables of metrics", 3, _table(end.result, end)),
+        Section("metrics of the target", 3, _target(end.result)),
         Section("charts", 5, _charts(end.result, end.baseline)),
         details,
     ]
@@ -119,6 +121,17 @@ def _checks(end: Decided) -> str:
 def _table(result: Result, end: Decided) -> str:
     items = compared_rows(result, end.baseline)
     return markdown_table(items, names=(result.basis.other.capitalize(), "Now")) if items else ""
+
+
+def _target(result: Result) -> str:
+    rows = [
+        f"| {escaped(metric.name)} | {shown(metric.mean, metric.unit)} "
+        f"| {shown(metric.p95, metric.unit)} | {shown(metric.max, metric.unit)} "
+        f"| {shown(metric.last, metric.unit)} | {sparkline(metric)} |"
+        for _, metric in sorted(result.target_metrics.items())
+    ]
+    head = ["| Target | Mean | p95 | Max | Last | Course |", "|---|---:|---:|---:|---:|---|"]
+    return "\n".join([*head, *rows]) if rows else ""
 
 
 def _strong(text: str) -> str:
