@@ -43,6 +43,7 @@ ONLY_IN = {
     "certifi": "server/engine",
     "filelock": "server",
     "gevent": "server/engine",
+    "h2": "server/engine/http2",
     "hdrh": "selftest server",
     "httpcore2": "api/network.py",
     "idna": "values/urls.py",
@@ -61,6 +62,7 @@ ONLY_IN = {
     "tree_sitter_bash": "setup/check/shell_script.py",
     "typer": "cli commands completion setup/check/gate_commands.py",
     "uvicorn": "server/web",
+    "zmq": "server/engine",
     "websockets": "server/agent.py server/web",
     "yaml": "values/documents.py",
 }

@@ -288,7 +288,7 @@ JOB = EngineJob(run_id="r", target_url="http://127.0.0.1:9/", points=[(0, 1)], d
 def test_engine_gets_no_secret_and_no_setting(surroundings, tmp_path):
     async def environment_of_an_engine() -> dict[str, str]:
         show = "import json, os; print(json.dumps(dict(os.environ)))"
-        engine = await EngineProcess.start([sys.executable, "-c", show], JOB)
+        engine = await EngineProcess.start([sys.executable, "-c", show], JOB.to_line())
         found = [line async for line in engine.lines(patience=PATIENCE)]
         await engine.close()
         return json.loads(found[0])

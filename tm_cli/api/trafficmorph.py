@@ -97,6 +97,7 @@ class Profile(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     warmup: Number = None
     gate: JsonText = None
+    locustfile: JsonText = None
     created_at: Instant = None
 
 
@@ -199,6 +200,7 @@ class HistoryRow(CamelCasePayload):
     load_fingerprint: Lenient[StrictStr] = None
     notes: TextList = ()
     addresses: JsonText = None
+    protocol: Lenient[StrictStr] = None
     bodies: JsonText = None
     repeated: Lenient[StrictInt] = None
     warmup_seconds: Number = None
@@ -238,6 +240,11 @@ class AccountFeatures(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
+    data: Lenient[StrictBool] = None
+    start_values: Lenient[StrictBool] = None
+    client_certificates: Lenient[StrictBool] = None
+    http_versions: Lenient[StrictBool] = None
+    locustfiles: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

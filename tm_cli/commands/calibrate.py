@@ -82,12 +82,12 @@ def _measured(
     name: str | None = None,
 ) -> Calibrations:
     """Play and measure the runs; `name` is the profile's, if not that of its URL."""
-    from tm_cli.commands.run import check_reach, profile_of_url
+    from tm_cli.commands.run import check_reach, profile_of
     from tm_cli.commands.runs.gate import RunGate
     from tm_cli.commands.shared.profile_argument import check_profile_argument
     from tm_cli.commands.shared.unchanged_runs import UnchangedRuns
 
-    document = profile_of_url(target, rate, duration)
+    document = profile_of(target, rate, duration, cwd=session.context.cwd)
     if document is None:
         check_profile_argument(target, session.context.cwd)
     _require_calibration(session)

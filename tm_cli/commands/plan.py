@@ -77,7 +77,7 @@ def plan(
         "power": _percent("--power", power, 50, 99.9),
         "metric": metric,
     }
-    from tm_cli.commands.run import check_reach, profile_of_url
+    from tm_cli.commands.run import check_reach, profile_of
     from tm_cli.commands.runs.gate import RunGate, read_comparison, require_features
     from tm_cli.commands.shared.profile_argument import (
         check_profile_argument,
@@ -86,7 +86,7 @@ def plan(
     )
     from tm_cli.commands.shared.unchanged_runs import UnchangedRuns
 
-    document = profile_of_url(target, rate, duration)
+    document = profile_of(target, rate, duration, cwd=session.context.cwd)
     if document is None:
         check_profile_argument(target, session.context.cwd)
     chosen = session.setting("region", region)

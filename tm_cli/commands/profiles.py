@@ -120,13 +120,15 @@ def import_profile(
 
     tm profiles import checkout.yaml
     """
-    from tm_cli.backends.trafficmorph.profile_documents import for_server, read_document
-    from tm_cli.commands.runs.gate import LIMITS, require_features
+    from tm_cli.backends.trafficmorph.document_files import uploaded
+    from tm_cli.backends.trafficmorph.profile_documents import read_document
+    from tm_cli.commands.runs.gate import ComparisonOptions, require_support
 
     portable = read_document(session.context.cwd / document)
-    if portable.get("gate"):
-        require_features(session, [LIMITS], ending="; nothing was imported")
-    imported = session.client.import_profile(for_server(portable))
+    require_support(
+        session, ComparisonOptions(), {}, documents=[portable], ending="; nothing was imported"
+    )
+    imported = session.client.import_profile(uploaded(portable))
     for warning in imported.warnings:
         session.terminal.write_line(f"tm: the server warns: {sanitize(warning)}")
     return session.emit(

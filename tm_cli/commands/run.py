@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,7 +22,7 @@ Rate = Annotated[
     str | None,
     typer.Option(
         metavar="RATE",
-        help=f"Requests per second, with a URL. [{RATE}]",
+        help=f"Requests per second of a URL, or visitors of a locustfile. [{RATE} with a URL]",
         rich_help_panel=LOAD,
     ),
 ]
@@ -29,7 +30,15 @@ Duration = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help=f"Duration of the run, with a URL. [{DURATION}]",
+        help=f"Duration of the run of a URL or locustfile. [{DURATION} with a URL]",
+        rich_help_panel=LOAD,
+    ),
+]
+Host = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Target of a locustfile. [its host]",
         rich_help_panel=LOAD,
     ),
 ]
@@ -47,11 +56,13 @@ def run(
         typer.Argument(
             metavar="FILE|URL",
             autocompletion=complete_profiles,
-            help="Path to a profile document, name or id of a profile, or the URL to test.",
+            help="Path to a profile document or locustfile, name or id of a profile, or the URL "
+            "to test.",
         ),
     ],
     rate: Rate = None,
     duration: Duration = None,
+    host: Host = None,
     gate_options: options.GateOptions,
     checks: options.Assert = None,
     abort_if: options.AbortIf = None,
@@ -64,12 +75,15 @@ def run(
 
     The gate fails on FAIL unless --fail-on or a setting names other verdicts. A URL gets GET
     requests at a constant rate; its profile is named after it, so that the next run is compared.
+    A locustfile (.py) is played by visitors who come at the rate.
 
     tm run checkout.yaml
 
     tm run http://localhost:8080/checkout --rate 50 --duration 30s
 
     tm run http://localhost:8080/checkout --serve './start.sh --port 8080'
+
+    tm run shop.py --rate 5 --duration 60s
     """
     options.reject_space_after_comma(gate_options.fail_on, [target])
     if target in _OF_RUNS:
@@ -79,7 +93,8 @@ def run(
         )
     serves = target_options.serve is not None
     with wait_options.open(session, serves=serves) as behavior:
-        document = profile_of_url(target, rate, duration)
+        [target], document = read_load(session, [target], rate, duration, host)
+        document = document or profile_of(target, None, None, cwd=session.context.cwd)
         from tm_cli.commands.runs.target import read_target
 
         profiles = [] if document else [target]
@@ -104,28 +119,64 @@ def run(
         return start_and_wait(runs, gate, behavior, plan, prepare=observed.prepare)
 
 
-def profile_of_url(target: str, rate: str | None, duration: str | None) -> dict[str, Any] | None:
-    """Return the profile of a URL, None where the target names a profile.
+def profile_of(
+    target: str, rate: str | None, duration: str | None, host: str | None = None, *, cwd: Path
+) -> dict[str, Any] | None:
+    """Return the profile of a URL or a locustfile, None where the target names a profile.
 
     Raises UsageError for a bad value, and for a load that a profile has already.
     """
-    from tm_cli.backends.trafficmorph.profile_documents import constant_load
+    from tm_cli.backends.trafficmorph import locustfiles
+    from tm_cli.backends.trafficmorph.profile_documents import constant_load, portable
+    from tm_cli.commands.shared.profile_argument import check_profile_argument, require_load
     from tm_cli.setup.answers import is_address, read_rate, read_seconds, read_target
 
-    if not is_address(target):
-        for flag, value in (("--rate", rate), ("--duration", duration)):
+    is_locustfile = locustfiles.names_locustfile(target)
+    if is_locustfile:
+        check_profile_argument(target, cwd)
+        if rate is None or duration is None:
+            require_load(target)
+    elif not is_address(target):
+        for flag, value in (("--rate", rate), ("--duration", duration), ("--host", host)):
             if value is not None:
                 raise UsageError(
-                    f"{flag} goes with a URL; {target} is a profile, which has its own load",
-                    hint="change the points in the document",
+                    f"{flag} goes with a URL or a locustfile; {target} is a profile, which has "
+                    "its own load",
+                    hint="change the document",
                 )
         return None
-    url = _read("URL", read_target, target)
-    return constant_load(
-        url,
-        _read("--rate", read_rate, rate or RATE),
-        _read("--duration", read_seconds, duration or DURATION),
-    )
+    elif host is not None:
+        raise UsageError("--host goes with a locustfile; a URL names its host itself")
+    per_second = _read("--rate", read_rate, rate or RATE)
+    seconds = _read("--duration", read_seconds, duration or DURATION)
+    if is_locustfile:
+        chosen = None if host is None else _read("--host", read_target, host)
+        load = locustfiles.load_of(target, cwd, rate=per_second, seconds=seconds, host=chosen)
+        return portable(load)
+    return constant_load(_read("URL", read_target, target), per_second, seconds)
+
+
+def read_load(
+    session: CommandContext,
+    profiles: list[str],
+    rate: str | None,
+    duration: str | None,
+    host: str | None,
+) -> tuple[list[str], dict[str, Any] | None]:
+    """Return the arguments of a start, and the profile of a locustfile with a load by options.
+
+    Without options, the document of the same name takes the place of a locustfile.
+    """
+    from tm_cli.commands.shared.profile_argument import document_with_load
+
+    cwd = session.context.cwd
+    options = {"--rate": rate, "--duration": duration, "--host": host}
+    given = [flag for flag, value in options.items() if value is not None]
+    if not given:
+        return [document_with_load(text, cwd) for text in profiles], None
+    if len(profiles) != 1:
+        raise UsageError(f"{given[0]} needs exactly one PROFILE, a locustfile")
+    return profiles, profile_of(profiles[0], rate, duration, host, cwd=cwd)
 
 
 def check_reach(url: str, server: str) -> None:

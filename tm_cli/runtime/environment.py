@@ -24,7 +24,7 @@ def _make_token() -> str:
     return secrets.token_hex(8)
 
 
-def _spawn(words: Sequence[str], environ: Mapping[str, str], **places: Path) -> SubprocessGroup:
+def _spawn(words: Sequence[str], environ: Mapping[str, str], **places: Any) -> SubprocessGroup:
     from tm_cli.runtime.subprocesses import SubprocessGroup
 
     return SubprocessGroup(words, environ, **places)

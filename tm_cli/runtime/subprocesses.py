@@ -8,10 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tm_cli.runtime import supervisor
 from tm_cli.values.text import sanitize
@@ -72,6 +74,7 @@ class SubprocessGroup:
         *,
         directory: Path | None = None,
         output: Path | None = None,
+        is_captured: bool = False,
     ) -> None:
         """Start it in `directory`; raises OSError."""
         self._system = _system(environ)
@@ -83,8 +86,8 @@ class SubprocessGroup:
                 env=dict(environ),
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
+                stdout=subprocess.PIPE if is_captured else stream,
+                stderr=subprocess.PIPE if is_captured else stream,
                 start_new_session=not IS_WINDOWS,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
@@ -111,6 +114,30 @@ class SubprocessGroup:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
 
+    def captured(self, patience: float, most: int) -> Captured:
+        """Wait for the end of a captured command."""
+        found: dict[str, bytes] = {}
+
+        def read(name: str, stream: IO[bytes]) -> None:
+            with stream, suppress(OSError, ValueError):
+                found[name] = stream.read(most)
+
+        streams = {"output": self._process.stdout, "errors": self._process.stderr}
+        readers = [
+            threading.Thread(target=read, args=(name, stream), daemon=True)
+            for name, stream in streams.items()
+            if stream is not None
+        ]
+        for reader in readers:
+            reader.start()
+        code: int | None = None
+        with suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(patience)
+        self.kill()  # what it has left behind would keep the streams open
+        for reader in readers:
+            reader.join(1.0)
+        return Captured(code, found.get("output", b""), found.get("errors", b""))
+
     def kill(self) -> None:
         """End what is left of the group at once."""
         _running.discard(self)
@@ -133,6 +160,34 @@ class SubprocessGroup:
             with suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(words, capture_output=True, check=False, timeout=5)  # noqa: S603
             self._process.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What a command has printed, and its exit code; None where it took too long."""
+
+    code: int | None
+    output: bytes
+    errors: bytes
+
+
+def capture(
+    words: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    directory: Path,
+    patience: float,
+    most: int,
+) -> Captured:
+    """Run a command for at most `patience` seconds, and return up to `most` bytes of each stream.
+
+    Whatever ends the wait ends its whole group. Raises OSError where it cannot be started.
+    """
+    group = SubprocessGroup(words, environ, directory=directory, is_captured=True)
+    try:
+        return group.captured(patience, most)
+    finally:
+        group.kill()
 
 
 class SupervisedGroup(SubprocessGroup):

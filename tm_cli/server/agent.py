@@ -133,7 +133,7 @@ class RunTask:
         if self._is_cancelled:
             return ""
         engine = await EngineProcess.start(
-            self._command, job.model_copy(update={"watchdog_timeout": WATCHDOG_TIMEOUT})
+            self._command, job.model_copy(update={"watchdog_timeout": WATCHDOG_TIMEOUT}).to_line()
         )
         pulse = asyncio.create_task(_send_heartbeats(engine))
         try:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from tm_cli.server.engine.locustfiles.reference import LocustfileReference
+from tm_cli.values.data_sets import DataSet, InvalidData, Mode, read_data_set
 from tm_cli.values.load_curve import Interpolation
+from tm_cli.values.placeholders import fill, fill_all
+from tm_cli.values.text import sanitize
 
 
 class Wire(BaseModel):
@@ -52,6 +57,42 @@ class Schedule(Wire):
     slots: tuple[Slot, ...] = ()
 
 
+class DataSource(Wire):
+    """CSV text with values for macros; see `values/data_sets.py`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    mode: Mode | None = None
+    csv: str
+
+    def read(self) -> DataSet:
+        """Raises ValueError, which names the data set, line and column."""
+        try:
+            return read_data_set(self.name, self.csv, self.mode)
+        except InvalidData as problem:
+            raise ValueError(f"{sanitize(self.name)}: {problem}") from None
+
+
+Path = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+HttpVersion = Literal["1.1", "2"]
+
+
+class ClientCertificate(Wire):
+    """Files in PEM on the machine that plays the load; without a key, `cert` has both.
+
+    The password of the key is a placeholder in what is stored.
+    """
+
+    cert: Path
+    key: Path | None = None
+    password: Annotated[str, Field(max_length=1000)] | None = None
+
+
+_FILLED = ("target_url", "readiness_url", "request_body")
+"""The fields with placeholders; headers, which are JSON text, are filled in one by one."""
+
+
 class ProfileFields(Wire):
     """All that a client can set; the defaults are what a missing field is reset to."""
 
@@ -80,11 +121,25 @@ class ProfileFields(Wire):
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
+    data: tuple[DataSource, ...] = ()
+    client_certificate: ClientCertificate | None = None
+    http_version: HttpVersion | None = None
+    locustfile: LocustfileReference | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:
         items = json.loads(self.request_headers) if self.request_headers else []
         return [(item["name"], item["value"]) for item in items]
+
+    def filled(self, values: Mapping[str, str]) -> ProfileFields:
+        """The same with the values of its placeholders; raises MissingValue."""
+        found = {name: fill_all(getattr(self, name, None), values) for name in _FILLED}
+        headers = [{"name": name, "value": fill(value, values)} for name, value in self.headers]
+        found["request_headers"] = json.dumps(headers) if headers else None
+        if certificate := self.client_certificate:
+            texts = fill_all(certificate.model_dump(), values)
+            found["client_certificate"] = ClientCertificate(**texts)
+        return self.model_copy(update={name: each for name, each in found.items() if each})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import os
 import sqlite3
@@ -23,6 +24,7 @@ from tm_cli.runtime.announcement import IDENTITY_PATH
 from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.data_dir import DataDir, ServerInfo
+from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.routes import account, history, noise, profiles, runs
 from tm_cli.server.routes.workers import join
 from tm_cli.server.runner_class import runner_class
@@ -186,6 +188,7 @@ class EmbeddedServer:
         calibrations = Calibrations(SettingStore(self._database), runner_class(os.environ))
         judge = Judge(history, runs, self._clock.now, calibrations)
         agents = Agents()
+        ports = frozenset(endpoint.port for endpoint in self._endpoints)
         return Services(
             profiles=ProfileStore(self._database, self._clock),
             history=history,
@@ -204,9 +207,12 @@ class EmbeddedServer:
                 concurrent_runs=quota.concurrent_runs,
                 look=judge.look,
             ),
-            targets=TargetRule(
-                {endpoint.port for endpoint in self._endpoints},
-                self._options.allow_public_targets,
+            targets=TargetRule(ports, self._options.allow_public_targets),
+            locustfiles=Locustfiles(
+                self._options.locustfiles,
+                takes_paths=self._is_private,
+                allow_public=self._options.allow_public_targets,
+                own_ports=ports,
             ),
             agents=agents,
             pins=PinStore(self._database, self._clock),
@@ -217,6 +223,13 @@ class EmbeddedServer:
             quota=quota,
             clock=self._clock,
         )
+
+    @property
+    def _is_private(self) -> bool:
+        """Whether only clients on this machine can reach the server: its owner, who has the key."""
+        [address, *others] = (endpoint.address for endpoint in self._endpoints)
+        is_loopback = ipaddress.ip_address(address).is_loopback
+        return is_loopback and not others and not self._options.hostnames
 
     def _guarded(self, app: ASGIApp, quota: Quota) -> list[Guard]:
         """The application behind a guard for each endpoint; they share the rate limit."""

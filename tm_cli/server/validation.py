@@ -85,6 +85,7 @@ def problems(error: ValidationError) -> list[tuple[str, str]]:
 HIGHEST_US = 3600 * 1_000_000
 _LOWEST, _DIGITS = 1, 3
 _QUANTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0}
+_KEPT_BITS = 11  # of a value, which is what three digits take
 _ENVELOPE = struct.Struct(">II")  # cookie, length
 _HEADER = struct.Struct(">IIIIQQd")  # cookie, length, offset, digits, lowest, highest, ratio
 _BYTES_A_COUNT = 9
@@ -97,6 +98,17 @@ class UnreadableHistogram(ValueError):
 def new_histogram() -> HdrHistogram:
     """An empty histogram of microseconds up to an hour, the only kind used."""
     return HdrHistogram(_LOWEST, HIGHEST_US, _DIGITS)
+
+
+def lowest_equivalent(value: int) -> int:
+    """The lowest of the values that a histogram does not tell apart from this one."""
+    shift = max(value.bit_length() - _KEPT_BITS, 0)
+    return value >> shift << shift
+
+
+def highest_equivalent(value: int) -> int:
+    shift = max(value.bit_length() - _KEPT_BITS, 0)
+    return value | ((1 << shift) - 1)
 
 
 def quantiles_ms(histogram: HdrHistogram | None) -> dict[str, float | None]:

@@ -34,6 +34,8 @@ QUANTILES = ("p50", "p95", "p99", "p99.9")
 """What may also have an absolute threshold, in milliseconds."""
 OF_STRETCHES = (*QUANTILES, "errors", "allErrors")
 """What may have thresholds of its own for a stretch of the load curve."""
+OF_STEPS = (*QUANTILES, "errors", "allErrors", "statuses", "floorMs")
+"""What may have thresholds of its own for a step."""
 STRETCH_SECONDS = 5
 """Seconds of the shortest stretch: measurements are kept in stretches of this length."""
 

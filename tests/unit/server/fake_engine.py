@@ -24,13 +24,18 @@
 A value that begins with @ is the content of that file, so that runs of one target can differ.
 With `against` in its job it plays a duet; `ms`, `codes` and `addresses` of the other target's query
 are those of the other side. With `hold` in its job it says `ready` and waits for `go`.
+
+As the master of a run it listens, gives each worker that connects its job, and plays for all of
+them once each has connected or is `gone`. As a worker it does nothing but stay connected.
 """
 
 import json
 import os
 import queue
+import socket
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -58,7 +63,19 @@ def read(value):
 
 class FakeEngine:
     def __init__(self):
-        self.job = self.read()["job"]
+        self.lines = queue.Queue()
+        self.workers = []
+        self.gone = {}
+        self.connections = []
+        self.scale = 1
+        threading.Thread(target=self.listen, daemon=True).start()
+        first = self.read() or {}
+        if "worker" in first:
+            self.stay_connected(first["worker"])
+        if "master" in first:
+            self.workers = first["master"]["workers"]
+            first = {"job": self.whole_job(first["master"])}
+        self.job = first["job"]
         self.script = script_of(self.job["target_url"])
         self.scripts = [self.script]
         if against := self.job.get("against"):
@@ -66,17 +83,66 @@ class FakeEngine:
         self.codes = counts(self.script.get("codes", "200:100"))
         self.fails = counts(self.script.get("fails", ""))
         self.per_bucket = sum(self.codes.values()) + sum(self.fails.values())
-        self.log(json.dumps({"job": self.job}))
+        if not self.workers:
+            self.log_job(self.job)
+
+    def listen(self):
+        """Take in what comes on standard input; the server tells a master who is gone."""
+        while line := sys.stdin.readline():
+            message = json.loads(line)
+            if message.get("command") == "gone":
+                self.lose(message["worker"], message["reason"])
+            elif message.get("command") != "alive":
+                self.lines.put(message)
+        self.lines.put(None)
+
+    def read(self):
+        return self.lines.get()
+
+    def log_job(self, job):
+        self.script = script_of(job["target_url"])
+        self.log(json.dumps({"job": job}))
         if path := self.script.get("pids"):
             with Path(path).open("a", encoding="utf-8") as file:
                 file.write(f"{os.getpid()}\n")
 
-    def read(self):
-        while line := sys.stdin.readline():
-            message = json.loads(line)
-            if message.get("command") != "alive":
-                return message
-        return None
+    def whole_job(self, master):
+        listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.accept, args=(listener, master), daemon=True).start()
+        self.say("listening", port=listener.getsockname()[1])
+        return master["job"]
+
+    def accept(self, listener, master):
+        count = len(self.workers)
+        each, more = divmod(master["senders"], count)
+        while True:
+            connection, _ = listener.accept()
+            index = len(self.connections)
+            share, slots = {"index": index, "count": count}, each + (index < more)
+            job = {**master["job"], "share": share, "slots": slots}
+            connection.sendall(json.dumps(job).encode() + b"\n")
+            self.connections.append(connection)
+
+    def lose(self, worker, reason):
+        if worker not in self.gone:
+            self.gone[worker] = reason
+            self.say("note", text=f"worker {worker} is gone: {reason}")
+
+    def wait_for_workers(self):
+        """How many take part."""
+        while len(self.connections) + len(self.gone) < len(self.workers):
+            time.sleep(0.01)
+        return len(self.connections)
+
+    def stay_connected(self, worker):
+        connection = socket.create_connection((worker["host"], worker["port"]))
+        with connection.makefile() as lines:
+            job = lines.readline()
+            if job:
+                self.log_job(json.loads(job))
+            threading.Thread(target=lambda: (lines.read(), os._exit(0)), daemon=True).start()
+            self.read()
+        os._exit(0)
 
     def log(self, text):
         if path := self.script.get("log"):
@@ -101,6 +167,7 @@ class FakeEngine:
         ms = float(by_bucket[min(index, len(by_bucket) - 1)])
         codes = script.get("codes", "200:100")
         codes = counts(codes if index else script.get("first_codes", codes))
+        fails = counts(script.get("fails", ""))
         sent = int(self.per_bucket * part)
         encoded = self.script.get("histogram") or self.histogram(ms, sent)
         swallowed = 0 if index else int(self.script.get("swallow", 0))
@@ -111,8 +178,8 @@ class FakeEngine:
             planned=sent,
             sent=sent,
             completed=sent - swallowed,
-            codes={code: int(count * part) for code, count in codes.items()},
-            failures=counts(script.get("fails", "")),
+            codes={code: int(count * part) * self.scale for code, count in codes.items()},
+            failures={name: count * self.scale for name, count in fails.items()},
             response=encoded,
             service=encoded,
             p50_ms=ms,
@@ -162,6 +229,8 @@ class FakeEngine:
 
     def play(self):
         mode = self.script.get("mode", "quick")
+        if self.workers and not self.play_for(self.wait_for_workers()):
+            return 1
         if mode == "fail":
             self.say("failed", message="the curve makes no sense")
             return 1
@@ -187,6 +256,16 @@ class FakeEngine:
             return 0
         return self.obey(mode)
 
+    def play_for(self, workers):
+        """Take the part of so many workers."""
+        if not workers:
+            reason = list(self.gone.values())[-1]
+            self.say("failed", message=f"no worker took part: {reason}")
+            return False
+        self.per_bucket *= workers
+        self.scale = workers
+        return True
+
     def wait_for_go(self):
         self.say("ready")
         while (message := self.read()) is not None:
@@ -206,17 +285,18 @@ class FakeEngine:
         return 0
 
     def play_live(self, mode):
-        commands = queue.Queue()
-        threading.Thread(target=lambda: self.listen(commands), daemon=True).start()
         end, index = self.job["duration"], 0
         while index * BUCKET_SECONDS < end:
             self.bucket(index, min(1.0, round(end / BUCKET_SECONDS - index, 6)))
             self.progress(index + 1)
             index += 1
             try:
-                message = commands.get(timeout=PATIENCE if index >= 3 else 0.01)
+                message = self.lines.get(timeout=PATIENCE if index >= 3 else 0.01)
             except queue.Empty:
                 continue
+            if message is None:
+                break
+            self.log(json.dumps(message))
             if message["command"] == "stop":
                 break
             if message["command"] == "finish" and mode == "live":
@@ -226,12 +306,6 @@ class FakeEngine:
             return 0
         self.finish("stopped", index, index * BUCKET_SECONDS)
         return 0
-
-    def listen(self, commands):
-        while (message := self.read()) is not None:
-            self.log(json.dumps(message))
-            commands.put(message)
-        os._exit(0)
 
     def obey(self, mode):
         while (message := self.read()) is not None:

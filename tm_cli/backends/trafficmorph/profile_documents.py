@@ -11,15 +11,24 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tm_cli.api import strict_json
 from tm_cli.backends import documents
+from tm_cli.backends.trafficmorph import locustfiles
+from tm_cli.backends.trafficmorph.document_files import (
+    LOCAL_KEYS,
+    read_certificate,
+    read_command,
+    read_data,
+)
 from tm_cli.gate.target_metrics import check_metric_name
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
 from tm_cli.values.durations import parse_duration
+from tm_cli.values.placeholders import TOKEN, has_any, placeholders
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import (
     STRETCH_SECONDS,
@@ -52,11 +61,12 @@ OPTIONAL = (
     "waitForTarget",
     "warmup",
     "stopEarly",
-    "metrics",
+    "data",
+    "clientCertificate",
+    "httpVersion",
+    locustfiles.KEY,
+    *LOCAL_KEYS,
 )
-OF_THIS_MACHINE = frozenset({"metrics"})
-"""Keys that no server gets: what they ask for is done by the command that reads the document."""
-
 ALIASES = {"targetUrl": "endpointUrl", "requestBody": "requestPayload"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 INTERPOLATIONS = ("SPLINE", "LINEAR")
@@ -69,6 +79,8 @@ AS_TEXT = (
 )
 """Where a value is what the file has, letter by letter: a header `0123` is not a number."""
 
+SHORTEST_REFRESH = 10
+"""Seconds between two calls of the command for a token."""
 SHORTEST, LONGEST = 10, 172_800
 """Seconds of a run."""
 LONGEST_NAME = 120
@@ -92,13 +104,10 @@ LONGEST_WAIT = 3600.0
 """Seconds that a server may be asked to wait for the target."""
 
 
-def for_server(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document as it is uploaded."""
-    return {key: value for key, value in document.items() if key not in OF_THIS_MACHINE}
-
-
 def names_document(text: str) -> bool:
-    """Whether a PROFILE argument means a file: by its suffix or by a path separator."""
+    """Whether a PROFILE argument means a document: by its suffix or by a path separator."""
+    if locustfiles.names_locustfile(text):
+        return False
     return Path(text).suffix.lower() in SUFFIXES or "/" in text or "\\" in text
 
 
@@ -109,7 +118,11 @@ def read_document(path: Path) -> dict[str, Any]:
     key, misses a required one, has one that no profile has, or a value that no server takes.
     """
     hint = "`tm profiles export` writes one to start from"
-    return documents.read_document(path, "profile document", portable, as_text=AS_TEXT, hint=hint)
+
+    def check(document: Any) -> dict[str, Any]:
+        return portable(locustfiles.complete(document, path.parent), directory=path.parent)
+
+    return documents.read_document(path, "profile document", check, as_text=AS_TEXT, hint=hint)
 
 
 _PLAIN_URL = re.compile(r"http://([a-z0-9.]+(?::[0-9]+)?)((?:/[a-z0-9_]+)*|/)")
@@ -142,8 +155,10 @@ def _name_for(url: str) -> str:
     return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
-def portable(document: Any) -> dict[str, Any]:
+def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
     """Return `document` in the portable form; raises ValueError when it cannot be one.
+
+    Files that it names are relative to `directory`.
 
     Keys that begin with `x-` are the user's own, such as a place for what aliases refer to.
     """
@@ -165,10 +180,34 @@ def portable(document: Any) -> dict[str, Any]:
             raise InvalidDocument(f"unknown key {_shown(key)}; {hint}", (key,))
     if missing := [key for key in REQUIRED if fields.get(key) is None]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
-    found = {key: _read(key, written[key], value) for key, value in fields.items()}
+    readers = _READERS | {
+        "data": partial(read_data, directory=directory),
+        "clientCertificate": partial(read_certificate, directory=directory),
+        "tokenCommand": partial(read_command, directory=directory),
+    }
+    found = {key: _read(readers[key], written[key], value) for key, value in fields.items()}
+    _check_placeholders(found, written)
+    _check_token(found)
     _check_curve(found)
     _check_stretches(found, fields.get("gate") or {})
     return {**found, **_usual(fields), "_format": FORMAT}
+
+
+def _check_placeholders(found: Mapping[str, Any], written: Mapping[str, str]) -> None:
+    for each in placeholders(found):
+        if each.name is None:
+            key = written[re.split(r"[.\[]", each.place)[0]]
+            problem = "has `${` without a NAME and `}`; `$${` stands for the text itself"
+            raise InvalidDocument(f"{sanitize(each.place)} {problem}", (key,))
+
+
+def _check_token(found: Mapping[str, Any]) -> None:
+    """Refuse a command whose output nothing uses, and a refresh of nothing."""
+    if found.get("tokenRefresh") and not found.get("tokenCommand"):
+        raise InvalidDocument("tokenRefresh needs a tokenCommand", ("tokenRefresh",))
+    if found.get("tokenCommand") and TOKEN not in {each.name for each in placeholders(found)}:
+        problem = f"tokenCommand has no use: no value has ${{{TOKEN}}}"
+        raise InvalidDocument(problem, ("tokenCommand",))
 
 
 def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,12 +222,12 @@ def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in usual.items() if fields.get(key) is None}
 
 
-def _read(key: str, written: str, value: Any) -> Any:
+def _read(read: Callable[[Any], Any], written: str, value: Any) -> Any:
     """Return the value of a key in the portable form; null is the same as no key."""
     if value is None:
         return None
     try:
-        return _READERS[key](value)
+        return read(value)
     except InvalidDocument as problem:
         path = (written, *problem.path)
         raise InvalidDocument(f"{format_path(path)} {problem}", path) from None
@@ -244,6 +283,8 @@ def _one_of(words: tuple[str, ...], *, any_case: bool = True) -> Callable[[Any],
 
 def _url(value: Any) -> str:
     url = _text(LONGEST_URL)(value)
+    if has_any(url[: url.find("/", url.find("//") + 2)]):  # scheme and host come with the start
+        return url
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -273,6 +314,20 @@ def _wait_time(value: Any) -> float:
     if number is None or not 0 <= number <= LONGEST_WAIT:
         raise _expected(value, "a duration of at most an hour, such as 60s")
     return float(number)
+
+
+def _http_version(value: Any) -> str:
+    versions = {"1": "1.1", "1.1": "1.1", "2": "2", "2.0": "2"}
+    if isinstance(value, bool) or str(value) not in versions:
+        raise _expected(value, "1.1 or 2")
+    return versions[str(value)]
+
+
+def _refresh_time(value: Any) -> float:
+    seconds = _wait_time(value)
+    if seconds < SHORTEST_REFRESH:
+        raise _expected(value, f"{SHORTEST_REFRESH}s or more")
+    return seconds
 
 
 def _warmup(value: Any) -> float:
@@ -429,4 +484,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "warmup": _warmup,
     "stopEarly": _boolean,
     "metrics": _metrics,
+    "tokenRefresh": _refresh_time,
+    "httpVersion": _http_version,
+    locustfiles.KEY: locustfiles.read_reference,
 }

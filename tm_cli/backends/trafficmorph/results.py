@@ -431,10 +431,12 @@ def _addresses(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _transfers(facts: Mapping[str, Any]) -> list[str]:
-    """What the names of failures mean, and how many requests were sent again."""
+    """The protocol, what the names of failures mean, and how many requests were sent again."""
     counts = facts.get("responseCodes")
     names = counts if isinstance(counts, Mapping) else {}
-    notes = [f"{sanitize(name)}: {text}" for name in names if (text := failure_meaning(str(name)))]
+    protocol = facts.get("protocol")
+    notes = [f"the requests were sent over {sanitize(protocol)}"] if protocol else []
+    notes += [f"{sanitize(name)}: {text}" for name in names if (text := failure_meaning(str(name)))]
     if repeated := _count(facts.get("repeated")):
         were = "request was" if repeated == 1 else "requests were"
         notes.append(f"{repeated:,} {were} sent again: the target had closed an idle connection")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from tm_cli.bisect.state import ERRORS, TIMES, State, StateFile, Terms, Trial
 from tm_cli.cli.options import StartOptions, confirm_deletion
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.bisect.results import as_data, conclusion, describe, percent_of, trial_line
-from tm_cli.commands.run import profile_of_url
+from tm_cli.commands.run import profile_of
 from tm_cli.commands.runs.gate import AB_RUN, WAITING, RunGate, read_request, require_features
 from tm_cli.commands.shared.ci_platforms import COMMIT_TAG
 from tm_cli.commands.shared.follow import open_view
@@ -65,7 +66,7 @@ def read_terms(
     **further: Any,
 ) -> Terms:
     """Return what the options ask for; sends nothing. Raises UsageError."""
-    profile_of_url(profile, further["rate"], further["duration"])
+    profile_of(profile, further["rate"], further["duration"], cwd=session.context.cwd)
     if names_document(profile) and "://" not in profile:
         check_profile_argument(profile, session.context.cwd)
         profile = str((session.context.cwd / profile).resolve())
@@ -233,7 +234,8 @@ def _finish(session: CommandContext, state: State) -> int:
 
 def _read_document(session: CommandContext, terms: Terms) -> dict[str, Any]:
     """Return the profile to play, with a name of its own: the user's history stays as it is."""
-    document = profile_of_url(terms.profile, terms.rate, terms.duration)
+    cwd = session.context.cwd
+    document = profile_of(terms.profile, terms.rate, terms.duration, cwd=cwd)
     if document is None and names_document(terms.profile):
         document = read_document(Path(terms.profile))
     if document is None:
@@ -398,9 +400,12 @@ class _AbGate(RunGate):
         pass
 
 
+_BEFORE_THE_PATH = re.compile(r"^\$\{[^}]*\}")  # such as ${BASE_URL}
+
+
 def _moved(url: str, origin: str) -> str:
     """Return the address with the place where a commit is served."""
-    place, parts = urlsplit(origin), urlsplit(url)
+    place, parts = urlsplit(origin), urlsplit(_BEFORE_THE_PATH.sub("http://any", url))
     return urlunsplit((place.scheme, place.netloc, parts.path, parts.query, ""))
 
 

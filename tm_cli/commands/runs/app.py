@@ -13,6 +13,7 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.help_page import GATE
 from tm_cli.cli.session import CommandContext, with_session
+from tm_cli.commands.run import Duration, Host, Rate, check_reach, read_load
 from tm_cli.completion.candidates import complete_profiles
 from tm_cli.errors import UsageError
 
@@ -35,7 +36,7 @@ def start(
         typer.Argument(
             metavar="PROFILE...",
             autocompletion=complete_profiles,
-            help="Profile ids, names, or paths to profile documents.",
+            help="Profile ids, names, or paths to profile documents or locustfiles.",
         ),
     ],
     wait: Annotated[
@@ -50,13 +51,20 @@ def start(
     confirm: options.Confirm = 0,
     start_options: options.StartOptions,
     target_options: options.TargetOptions,
+    rate: Rate = None,
+    duration: Duration = None,
+    host: Host = None,
     wait_options: options.WaitOptions,
     fail_fast: options.FailFast = False,
     parallel: options.Parallel = None,
 ) -> int:
     """Start one or more runs; with --wait, exit by their verdicts.
 
+    A locustfile (.py) has its load in the document of the same name, or in --rate and --duration.
+
     tm runs start checkout --wait --fail-on FAIL,WARN
+
+    tm runs start shop.py --rate 5 --duration 60s --wait --fail-on FAIL
 
     tm runs start checkout --against http://localhost:8081/checkout --wait --fail-on FAIL
 
@@ -92,8 +100,18 @@ def start(
         from tm_cli.commands.runs.gate import RunGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-        request = read_request(session, profile, start_options, parallel=parallel, serves=serves)
+        profile, document = read_load(session, profile, rate, duration, host)
+        request = read_request(
+            session,
+            profile,
+            start_options,
+            parallel=parallel,
+            document=document,
+            serves=serves,
+        )
         runs = RunGate(session)
+        if document is not None:
+            check_reach(document["endpointUrl"], runs.server)
         if wait:
             plan = partial(runs.plan, request)
             return start_and_wait(runs, gate, behavior, plan, prepare=target.prepare)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
+from tm_cli.backends.trafficmorph import locustfiles
+from tm_cli.backends.trafficmorph.profile_documents import names_document
 from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import (
@@ -21,6 +24,7 @@ from tm_cli.cli.options import (
 )
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
+from tm_cli.commands.runs.start_values import read_values
 from tm_cli.commands.shared.ci_platforms import COMMIT_TAG, commit_tag
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
@@ -30,6 +34,7 @@ from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
     find_profile,
     import_document,
+    require_load,
     resolve_profile,
     upload_profile,
 )
@@ -41,8 +46,9 @@ from tm_cli.settings import TRAFFICMORPH
 from tm_cli.setup.answers import is_out_of_reach
 from tm_cli.target.service import READY_WAIT
 from tm_cli.values.durations import format_duration
+from tm_cli.values.placeholders import MissingValue, fill, needs_filling
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import LOCAL, check_url, require_another
+from tm_cli.values.urls import LOCAL, check_url, is_loopback, require_another
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
@@ -52,10 +58,15 @@ PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
+VALUES = ("start_values", "fill in ${NAME} when a run starts")
 _OF_THE_LOAD = {
     "waitForTarget": WAITING,
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
+    "data": ("data", "fill in requests from data (`data`)"),
+    "httpVersion": ("http_versions", "choose the version of HTTP"),
+    "clientCertificate": ("client_certificates", "show a client certificate to the target"),
+    locustfiles.KEY: ("locustfiles", "play a locustfile"),
 }
 """What the embedded server alone does, by the key in documents and starts."""
 
@@ -129,16 +140,15 @@ def require_support(
     comparison: ComparisonOptions,
     load: Mapping[str, Any],
     *,
-    profiles: Sequence[str] = (),
+    documents: Sequence[Mapping[str, Any]] = (),
+    ending: str = "; nothing was started",
 ) -> None:
     """Refuse before anything is sent what the server would leave out in silence.
 
-    `load` are the keys of a start that are about the load; `profiles` are arguments as the user
-    wrote them, and documents among them may have such keys and thresholds as well. Raises Refused
-    when the server lacks what is asked for, and UsageError when a document's own target is the one
-    to compare it with.
+    `load` are the keys of a start that are about the load; `documents` may have such keys and
+    thresholds as well. Raises Refused when the server lacks what is asked for, and UsageError when
+    a document's own target is the one to compare it with.
     """
-    documents = [found for text in profiles if (found := _document(session, text))]
     for document in documents:
         require_another(comparison.against, str(document["endpointUrl"]))
     needs = []
@@ -148,11 +158,13 @@ def require_support(
         needs.append(AB_RUN)
     if comparison.thresholds or any(document.get("gate") for document in documents):
         needs.append(LIMITS)
+    if any(needs_filling(document) for document in documents):
+        needs.append(VALUES)
     for key, feature in _OF_THE_LOAD.items():
         is_off = load.get(key) is False
         if load.get(key) or (not is_off and any(document.get(key) for document in documents)):
             needs.append(feature)
-    require_features(session, needs, ending="; nothing was started")
+    require_features(session, needs, ending=ending)
 
 
 def require_features(
@@ -181,7 +193,7 @@ def _features(session: CommandContext) -> AccountFeatures | None:
 
 
 def _document(session: CommandContext, text: str) -> dict[str, Any] | None:
-    from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
+    from tm_cli.backends.trafficmorph.profile_documents import read_document
 
     return read_document(session.context.cwd / text) if names_document(text) else None
 
@@ -201,6 +213,8 @@ class StartRequest:
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
     serves: bool = False
     """Whether tm starts the target itself."""
+    locustfile: Mapping[str, Any] | None = None
+    """Where a server on this machine finds the locustfile of the profile."""
 
     @property
     def load(self) -> dict[str, Any]:
@@ -215,7 +229,8 @@ class StartRequest:
     @property
     def terms(self) -> dict[str, Any]:
         """What it says about how to run and how to judge."""
-        return self.comparison.document() | self.load
+        located = {locustfiles.KEY: self.locustfile} if self.locustfile else {}
+        return self.comparison.document() | self.load | located
 
 
 def read_request(
@@ -272,19 +287,29 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         session = self.session
         request = self._with_wait(request)
         if request.document is not None:
-            require_another(request.comparison.against, str(request.document["endpointUrl"]))
-            require_support(session, request.comparison, request.load)
+            require_support(session, request.comparison, request.load, documents=[request.document])
+            own = read_values(session, request.profiles[0], request.document)
             ref = import_document(session.client, request.document, request.profiles[0])
             self._require_live_data(ref, gate)
-            return [self._planned(ref, request, gate)]
+            return [self._planned(ref, request.profiles[0], request, gate, own)]
         for text in request.profiles:  # a typo starts no server
             check_profile_argument(text, session.context.cwd)
-        require_support(session, request.comparison, request.load, profiles=request.profiles)
+            require_load(text)
+        found = [_document(session, text) for text in request.profiles]
+        documents = [document for document in found if document]
+        require_support(session, request.comparison, request.load, documents=documents)
+        values = [
+            read_values(session, text, document) if document else None
+            for text, document in zip(request.profiles, found, strict=True)
+        ]
         if gate is not None:
             self._widen_budget(runs=len(request.profiles))
             self._limit_runs(request)
         refs = self._upload(request.profiles)
-        runs = [self._planned(ref, request, gate) for ref in refs]
+        runs = [
+            self._planned(ref, text, request, gate, each)
+            for ref, text, each in zip(refs, request.profiles, values, strict=True)
+        ]
         for ref in refs:
             self._require_live_data(ref, gate)
         return runs
@@ -343,8 +368,14 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return run_control(started["run_id"], started["status"], started["profile_id"])
 
     def _planned(
-        self, ref: ProfileRef, request: StartRequest, gate: Gate | None
+        self,
+        ref: ProfileRef,
+        text: str,
+        request: StartRequest,
+        gate: Gate | None,
+        values: Mapping[str, str] | None,
     ) -> FollowedRun[TrafficMorphRuns]:
+        """`values` are those of a document; None where the profile is stored on the server."""
         is_needed = gate is not None or request.comparison.against is not None
         profile = self._read_profile(ref, is_needed=is_needed)
         if profile is not None:
@@ -353,11 +384,30 @@ class RunGate(GateCommand[TrafficMorphRuns]):
                 self._check_waitable(profile, gate, request.wait_for_target or 0.0)
                 self._check_rate(profile)
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
-            if request.serves:
-                self._require_within_reach(profile)
             self._note_start(profile)
-        followed = self._followed(ref, request, gate, self._runs(ref, request, gate, profile))
-        return replace(followed, target=profile.target_url) if profile else followed
+        if values is None and profile is not None and self._fills_in(profile):
+            found = profile.document()
+            values = read_values(self.session, profile.name, found, is_stored=True)
+        request = replace(request, locustfile=self._locustfile(text, request, profile))
+        runs = self._runs(ref, request, gate, profile, values)
+        target = None if profile is None else self._target(profile, request, values or {})
+        return replace(self._followed(ref, request, gate, runs), target=target)
+
+    def _target(
+        self, profile: Profile, request: StartRequest, values: Mapping[str, str]
+    ) -> str | None:
+        """Return what is loaded; raises UsageError for what --serve cannot serve."""
+        target = profile.target_url
+        if target is not None:
+            with suppress(MissingValue):
+                target = fill(target, values)
+        if request.serves and is_out_of_reach(target or "", self.server):
+            raise UsageError(
+                f"--serve starts {sanitize(profile.name)} on this machine, and the server at "
+                f"{sanitize(self.server)} would load its own {sanitize(target)}",
+                hint="use the embedded server (--base-url local), or a target that it reaches",
+            )
+        return target
 
     def _with_wait(self, request: StartRequest) -> StartRequest:
         """Have the server wait for a service that tm starts, where it can."""
@@ -366,13 +416,30 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         can_wait = getattr(_features(self.session), WAITING[0], None) is True
         return replace(request, wait_for_target=READY_WAIT) if can_wait else request
 
-    def _require_within_reach(self, profile: Profile) -> None:
-        if is_out_of_reach(profile.target_url or "", self.server):
-            raise UsageError(
-                f"--serve starts {sanitize(profile.name)} on this machine, and the server at "
-                f"{sanitize(self.server)} would load its own {sanitize(profile.target_url)}",
-                hint="use the embedded server (--base-url local), or a target that it reaches",
-            )
+    def _fills_in(self, profile: Profile) -> bool:
+        """Whether the server waits for values of a profile; another one means them as text."""
+        if not needs_filling(profile.document()):
+            return False
+        features = _features(self.session)
+        return features is not None and features.start_values is True
+
+    def _locustfile(
+        self, text: str, request: StartRequest, profile: Profile | None
+    ) -> Mapping[str, Any] | None:
+        """Return where the locustfile of the profile is, for a server on this machine alone."""
+        session, cwd = self.session, self.session.context.cwd
+        document = request.document or _document(session, text)
+        reference = (document or {}).get(locustfiles.KEY) or (profile and profile.locustfile)
+        is_here = self.server == LOCAL or is_loopback(self.server)
+        if not (isinstance(reference, Mapping) and is_here and request.region in (None, LOCAL)):
+            return None
+        directory = (cwd / text).parent if names_document(text) else cwd
+        path = (directory / str(reference.get("file"))).resolve()
+        if not path.is_file():
+            return None
+        for what in locustfiles.replaced_by_curve(path):
+            session.note(f"tm: {path.name}: {sanitize(what)} is ignored; the curve is the load")
+        return locustfiles.start_terms(reference, path, cwd, session.context.environ)
 
     def _read_profile(self, ref: ProfileRef, *, is_needed: bool) -> Profile | None:
         """Return the stored profile; None where it cannot be read and is only for messages."""
@@ -446,8 +513,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         request: StartRequest,
         gate: Gate | None,
         profile: Profile | None = None,
+        values: Mapping[str, str] | None = None,
     ) -> TrafficMorphRuns:
         session = self.session
+        terms = request.terms | ({"values": dict(values)} if values else {})
         return TrafficMorphRuns(
             session.client,
             session.context.clock,
@@ -456,7 +525,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             region=request.region,
             tags=self._tags(request),
             own_tag=self._own_tag(request.tags),
-            terms=request.terms,
+            terms=terms,
             profile=profile,
             stop_client=self._stop_client(),
             resume_flags=self._resume_flags(gate, request.comparison),
@@ -583,7 +652,10 @@ def describe_load(profile: Profile) -> str:
     """Return what a profile sends where, how often and for how long; without the query."""
     url, _, query = sanitize(profile.target_url).partition("?")
     rates = sorted({point.y for point in profile.points or []})
-    parts = [sanitize(profile.http_method or "requests"), url + "?..." * bool(query)]
+    what = sanitize(profile.http_method or "requests")
+    if isinstance(profile.locustfile, Mapping):
+        what = f"visitors of {sanitize(profile.locustfile.get('file'))} to"
+    parts = [what, url + "?..." * bool(query)]
     if rates:
         lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""
         parts.append(f"at {lowest}{rates[-1]:g}/s")

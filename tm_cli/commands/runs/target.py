@@ -29,6 +29,7 @@ from tm_cli.target.service import (
     require_free,
 )
 from tm_cli.values.durations import format_duration
+from tm_cli.values.placeholders import MissingValue, fill
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import check_http_url, is_loopback
 
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from tm_cli.target.observed_runs import ObservedRuns
     from tm_cli.target.process_usage import Usage
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OF_A_SHELL = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"}
 
 Runs = Sequence[FollowedRun[Backend]]
@@ -298,11 +297,9 @@ _USER = re.compile(r"//[^/@]*@")
 
 def _with_variables(text: str, environ: Mapping[str, str]) -> str:
     """Replace `${NAME}`; raises ConfigurationError for a variable that is not set."""
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1]
-        if not _NAME.fullmatch(name) or name not in environ:
-            raise ConfigurationError(f"the variable {sanitize(name)} is not set")
-        return environ[name]
-
-    return _VARIABLE.sub(value, text)
+    try:
+        return fill(text, environ)
+    except MissingValue as problem:
+        raise ConfigurationError(
+            f"the variable {problem.name} is not set", hint="a metric of the target needs it"
+        ) from None

@@ -12,9 +12,10 @@ from typing import Any
 
 from tm_cli.api.errors import HttpError
 from tm_cli.api.trafficmorph import Profile, ProfileSummary, TrafficMorphClient
+from tm_cli.backends.trafficmorph import locustfiles
+from tm_cli.backends.trafficmorph.document_files import uploaded
 from tm_cli.backends.trafficmorph.profile_documents import (
     SUFFIXES,
-    for_server,
     names_document,
     read_document,
 )
@@ -39,6 +40,10 @@ def check_profile_argument(text: str, cwd: Path) -> None:
         raise UsageError("PROFILE is empty")
     if text.isascii() and text.isdigit() and not 0 < int(text[:20]) <= LARGEST_ID:
         raise UsageError(f"invalid profile id {text}")
+    if locustfiles.names_locustfile(text) and not (cwd / text).is_file():
+        raise ConfigurationError(
+            f"locustfile {text} does not exist", hint=_near_document(cwd / text)
+        )
     if names_document(text) and not (cwd / text).is_file():
         hint = _address_hint(text) or _near_document(cwd / text)
         raise ConfigurationError(f"profile document {text} does not exist", hint=hint)
@@ -65,11 +70,38 @@ def _near_document(path: Path) -> str:
     `checkout.yml` is a frequent mistake for `checkout.yaml`.
     """
     try:
-        names = [item.name for item in path.parent.iterdir() if names_document(item.name)]
+        names = [item.name for item in path.parent.iterdir() if _is_usable(item.name)]
     except OSError:
         names = []
     near = difflib.get_close_matches(path.name, sorted(names), n=1, cutoff=0.8)
     return f"did you mean {near[0]}?" if near else "a profile's name or id is accepted as well"
+
+
+def _is_usable(name: str) -> bool:
+    return names_document(name) or locustfiles.names_locustfile(name)
+
+
+def document_with_load(text: str, cwd: Path) -> str:
+    """Return the document of the same name that plays a locustfile, else `text` itself."""
+    if not locustfiles.names_locustfile(text):
+        return text
+    file = (cwd / text).resolve()
+    for path in (Path(text).with_suffix(suffix) for suffix in sorted(SUFFIXES)):
+        if (cwd / path).is_file():
+            reference = read_document(cwd / path).get(locustfiles.KEY)
+            if reference and (cwd / path.parent / reference["file"]).resolve() == file:
+                return str(path)
+    return text
+
+
+def require_load(text: str) -> None:
+    """Raise UsageError for a locustfile alone: it says how visitors behave, not how many come."""
+    if locustfiles.names_locustfile(text):
+        raise UsageError(
+            f"{text} says what a visitor does, not how many come: --rate and --duration do",
+            hint=f"`tm runs start {shlex.quote(text)} --rate 5 --duration 60s --wait`, or a "
+            f"profile document with `locustfile: {text}`",
+        )
 
 
 def upload_profile(client: TrafficMorphClient, text: str, cwd: Path) -> ProfileRef:
@@ -79,6 +111,7 @@ def upload_profile(client: TrafficMorphClient, text: str, cwd: Path) -> ProfileR
     several of that name.
     """
     check_profile_argument(text, cwd)
+    require_load(text)
     if not names_document(text):
         return resolve_profile(client, text, cwd)
     return import_document(client, read_document(cwd / text), text)
@@ -92,7 +125,7 @@ def import_document(
     Raises Refused when the server does not accept it.
     """
     try:
-        imported = client.import_profile(for_server(document))
+        imported = client.import_profile(uploaded(document))
     except HttpError as error:
         if error.status in {400, 409, 413, 422}:
             raise Refused(
@@ -111,6 +144,8 @@ def resolve_profile(client: TrafficMorphClient, text: str, cwd: Path) -> Profile
     if text.isascii() and text.isdigit():
         return ProfileRef(int(text), f"profile {int(text)}")
     name = read_document(cwd / text)["name"] if names_document(text) else text
+    if locustfiles.names_locustfile(text):
+        name = locustfiles.profile_name(text)
     found = _by_name(client.list_profiles(), str(name))
     return ProfileRef(found.id, sanitize(found.name))
 

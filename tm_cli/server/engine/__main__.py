@@ -10,23 +10,27 @@ import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from types import FrameType  # noqa: E402
 
 import gevent  # noqa: E402
 
-from tm_cli.server.engine.job import JobError  # noqa: E402
-from tm_cli.server.engine.load_test import LoadTest  # noqa: E402
+from tm_cli.server.engine.distributed.roles import (  # noqa: E402
+    MasterRole,
+    WorkerRole,
+    read_role,
+)
+from tm_cli.server.engine.job import EngineJob, JobError  # noqa: E402
+from tm_cli.server.engine.load_test import LoadTest, allow_connections  # noqa: E402
 from tm_cli.server.engine.protocol import (  # noqa: E402
     EventWriter,
     Watchdog,
     execute_commands,
-    read_job,
     read_lines,
 )
 
 _LOG = logging.getLogger(__name__)
 _WRITE_TIMEOUT = 5.0
-_SPARE = 64  # descriptors in addition to the connections
 
 
 def main() -> int:
@@ -54,23 +58,49 @@ def main() -> int:
 
 
 def _run(events: EventWriter) -> None:
-    watchdog = Watchdog(read_lines(sys.stdin.fileno()), time.monotonic)
-    lines = watchdog.lines()
-    job = read_job(lines)
-    try:
-        _allow_connections(job.slots)
-    except OSError as error:
-        raise JobError(str(error)) from error
+    lines = read_lines(sys.stdin.fileno())
+    match read_role(lines):
+        case MasterRole() as role:
+            _lead(role, lines, events)
+        case WorkerRole() as role:
+            _work(role, lines)
+        case job:
+            _play(job, lines, events)
+
+
+def _play(job: EngineJob, lines: Iterator[bytes], events: EventWriter) -> None:
+    if (possible := allow_connections(job.connections)) < job.connections:
+        raise JobError(
+            f"the limit of open files allows {possible} connections, not {job.connections}"
+        )
     load_test = LoadTest(job, events)
-
-    def on_terminate(number: int, frame: FrameType | None) -> None:
-        load_test.stop()
-
-    signal.signal(signal.SIGTERM, on_terminate)
-    gevent.spawn(execute_commands, lines, load_test)
+    watchdog = Watchdog(lines, time.monotonic)
+    _on_terminate(load_test.stop)
+    gevent.spawn(execute_commands, watchdog.lines(), load_test)
     if job.watchdog_timeout is not None:
         gevent.spawn(watchdog.run, job.watchdog_timeout, load_test.abort, gevent.sleep)
     load_test.run()
+
+
+def _lead(role: MasterRole, lines: Iterator[bytes], events: EventWriter) -> None:
+    from tm_cli.server.engine.distributed.master import Master
+
+    master = Master(role, events)
+    _on_terminate(master.stop)
+    master.run(lines)
+
+
+def _work(role: WorkerRole, lines: Iterator[bytes]) -> None:
+    from tm_cli.server.engine.distributed.worker import Worker
+
+    Worker(role).run(lines)
+
+
+def _on_terminate(stop: Callable[[], None]) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    signal.signal(signal.SIGTERM, handle)
 
 
 def _claim_stdout() -> int:
@@ -79,24 +109,6 @@ def _claim_stdout() -> int:
     sys.stdout.flush()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return events
-
-
-def _allow_connections(connections: int) -> None:
-    """Raise this process's limit of open files if so many connections need it.
-
-    OSError if the system's hard limit is lower.
-    """
-    if sys.platform == "win32":
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _SPARE
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise OSError(f"{connections} slots need {wanted} open files, the limit is {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

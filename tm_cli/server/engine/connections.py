@@ -11,7 +11,9 @@ import gevent
 from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
+from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import JobError, RequestTarget
+from tm_cli.server.profiles import ClientCertificate
 from tm_cli.values.urls import certificate_name
 
 PATIENCE = 0.25
@@ -26,13 +28,15 @@ ATTEMPT = 2.0
 MAX_IDLE = 4.0
 """Seconds after which an idle connection is not used again: many targets close it after five."""
 
+_READ = 1  # the event of a watcher
+
 PAUSE = 5.0
 """Seconds for which an address that refuses or is silent is left out; then it is tried again."""
 
 
 @dataclass(slots=True, eq=False)
 class Address:
-    """One address of the target; `idle` connections and since when, the newest one last."""
+    """One address of the target, and its `idle` connections, the most recently used one last."""
 
     family: int
     kind: int
@@ -41,20 +45,65 @@ class Address:
     requests: int = 0
     took: float = 0.0  # seconds to connect, the last time
     left_out_until: float = 0.0
-    idle: list[tuple[Any, float]] = field(default_factory=list)
+    idle: "list[Connection]" = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return str(self.where[0])
 
 
-@dataclass(frozen=True, slots=True)
-class PooledConnection:
-    """A connection on loan; `idle_for` is how many seconds it was idle, None for a new one."""
+class Connection:
+    """An open connection, on loan or idle since an instant.
 
-    address: Address
-    sock: Any
-    idle_for: float | None = None
+    `idle_for` is how many seconds it was idle before this loan, None for a new one.
+    """
+
+    __slots__ = ("_hub", "_is_drained", "_readable", "address", "idle_for", "since", "sock")
+
+    def __init__(self, address: Address, sock: Any, since: float, *, is_tls: bool) -> None:
+        self.address = address
+        self.sock = sock
+        self.since = since
+        self.idle_for: float | None = None
+        self._hub = gevent.get_hub()
+        # what TLS has already decrypted does not make the socket readable
+        self._readable = None if is_tls else self._hub.loop.io(sock.fileno(), _READ)
+        self._is_drained = True
+
+    def send(self, data: bytes) -> None:
+        sent = self.sock.send(data)  # all of it, as a rule; sendall asks for the buffer's size
+        if sent < len(data):
+            self.sock.sendall(data[sent:])
+
+    def recv(self, size: int, /) -> bytes:
+        """Wait for bytes; empty ones are the end.
+
+        Where nothing was left the last time, this waits first: an attempt would be in vain.
+        """
+        if self._is_drained and self._readable:
+            self._hub.wait(self._readable)
+        data: bytes = self.sock.recv(size)
+        self._is_drained = len(data) < size
+        return data
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is open and quiet, so that the next bytes answer the next request."""
+        sock = self.sock
+        sock.settimeout(0.0)
+        try:
+            sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            sock.settimeout(None)
+            return True
+        except OSError:
+            pass
+        return False
+
+    def close(self) -> None:
+        if self._readable:
+            self._readable.close()
+        self.sock.close()
 
 
 class ConnectionPool:
@@ -72,6 +121,8 @@ class ConnectionPool:
         timeout: float,
         first: int = 0,
         ca_file: str | None = None,
+        certificate: ClientCertificate | None = None,
+        protocol: str = "http/1.1",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = target
@@ -79,7 +130,7 @@ class ConnectionPool:
         self._next = first
         self._monotonic = monotonic
         self._lent = 0
-        self._tls = _tls_context(ca_file) if target.is_tls else None
+        self._tls = _tls_context(ca_file, certificate, protocol) if target.is_tls else None
         unique = dict.fromkeys(target.addresses)
         self._addresses = [each for text in unique for each in _look_up(text, target)]
         # half of a request's time is left for the last address
@@ -89,7 +140,7 @@ class ConnectionPool:
     def requests(self) -> dict[str, int]:
         return {address.name: address.requests for address in self._addresses}
 
-    def take(self, *, new: bool = False) -> PooledConnection:
+    def take(self, *, new: bool = False) -> Connection:
         """A connection for one request, if asked a `new` one; to be given back or dropped."""
         self._lent += 1
         try:
@@ -100,24 +151,29 @@ class ConnectionPool:
             self._lent -= 1
             raise
         connection.address.requests += 1
-        return self._secured(connection)
+        if self._tls:
+            self._secure(connection, self._tls)
+        return connection
 
-    def give_back(self, connection: PooledConnection) -> None:
+    def give_back(self, connection: Connection) -> None:
         self._lent -= 1
-        connection.address.idle.append((connection.sock, self._monotonic()))
+        connection.since = self._monotonic()
+        connection.address.idle.append(connection)
 
-    def drop(self, connection: PooledConnection) -> None:
+    def drop(self, connection: Connection) -> None:
         self._lent -= 1
-        connection.sock.close()
+        connection.close()
 
     def close(self) -> None:
         for address in self._addresses:
             while address.idle:
-                address.idle.pop()[0].close()
+                address.idle.pop().close()
 
-    def _connected(self) -> PooledConnection:
-        failures: list[OSError] = []
+    def _connected(self) -> Connection:
         in_turn = self._in_turn()
+        if connection := self._idle(in_turn[0]):
+            return connection
+        failures: list[OSError] = []
         usable = [each for each in in_turn if each.idle or not self._is_left_out(each)]
         left_out = [each for each in in_turn if each not in usable]
         for address in usable + left_out:
@@ -126,7 +182,7 @@ class ConnectionPool:
             may_wait = address is usable[-1] if usable else len(in_turn) == 1
             found = self._open(address) if may_wait else self._open_soon(address)
             if not isinstance(found, OSError):
-                return PooledConnection(address, found)
+                return self._connection(address, found)
             failures.append(found)
         raise min(failures, key=_vagueness)
 
@@ -155,13 +211,13 @@ class ConnectionPool:
     def _leave_out(self, address: Address) -> None:
         address.left_out_until = self._monotonic() + PAUSE
 
-    def _idle(self, address: Address) -> PooledConnection | None:
+    def _idle(self, address: Address) -> Connection | None:
         while address.idle:
-            sock, since = address.idle.pop()
-            idle_for = self._monotonic() - since
-            if idle_for <= MAX_IDLE and _is_usable(sock):
-                return PooledConnection(address, sock, idle_for)
-            sock.close()
+            connection = address.idle.pop()
+            connection.idle_for = self._monotonic() - connection.since
+            if connection.idle_for <= MAX_IDLE and connection.is_usable:
+                return connection
+            connection.close()
         return None
 
     def _open_soon(self, address: Address) -> Any:
@@ -181,9 +237,12 @@ class ConnectionPool:
     def _keep_when_open(self, address: Address, attempt: Any) -> None:
         def keep(done: Any) -> None:
             if isinstance(done.value, socket.socket):
-                address.idle.append((done.value, self._monotonic()))
+                address.idle.append(self._connection(address, done.value))
 
         attempt.link_value(keep)
+
+    def _connection(self, address: Address, sock: Any) -> Connection:
+        return Connection(address, sock, self._monotonic(), is_tls=self._tls is not None)
 
     def _open(self, address: Address, limit: float | None = None) -> Any:
         """A new connection, or the error: as a value, because greenlets print exceptions."""
@@ -212,19 +271,18 @@ class ConnectionPool:
     def _make_room(self) -> None:
         idle = sum(len(address.idle) for address in self._addresses)
         if idle and self._lent + idle > self._most:
-            max(self._addresses, key=lambda address: len(address.idle)).idle.pop(0)[0].close()
+            max(self._addresses, key=lambda address: len(address.idle)).idle.pop(0).close()
 
-    def _secured(self, connection: PooledConnection) -> PooledConnection:
-        """The connection, under TLS if the target wants it: checked for the name in the URL."""
-        if self._tls is None or isinstance(connection.sock, SSLSocket):
-            return connection
+    def _secure(self, connection: Connection, tls: SSLContext) -> None:
+        """Put the connection under TLS, checked for the name in the URL."""
+        if isinstance(connection.sock, SSLSocket):
+            return
         try:
             name = certificate_name(self._target.host)
-            secured = self._tls.wrap_socket(connection.sock, server_hostname=name)
+            connection.sock = tls.wrap_socket(connection.sock, server_hostname=name)
         except BaseException:
             self.drop(connection)
             raise
-        return PooledConnection(connection.address, secured, connection.idle_for)
 
 
 def _look_up(host: str, target: RequestTarget) -> list[Address]:
@@ -236,33 +294,30 @@ def _look_up(host: str, target: RequestTarget) -> list[Address]:
     ]
 
 
-def _is_usable(sock: Any) -> bool:
-    sock.settimeout(0.0)
-    try:
-        sock.recv(1)
-    except (BlockingIOError, ssl.SSLWantReadError):
-        sock.settimeout(None)
-        return True
-    except OSError:
-        pass
-    return False
-
-
 def _vagueness(error: OSError) -> tuple[bool, str]:
     """Sorts errors so that the most precise one comes first."""
     return type(error) is OSError, type(error).__name__
 
 
-def _tls_context(ca_file: str | None) -> SSLContext:
+def _tls_context(
+    ca_file: str | None, certificate: ClientCertificate | None, protocol: str
+) -> SSLContext:
     """Trusts what the system's file of certificates does, or Mozilla's list where there is none.
 
-    `ca_file` has further certificates; JobError when it cannot be used.
+    `ca_file` has further certificates, `certificate` is what the target is shown; JobError when
+    one cannot be used.
     """
     usual = ssl.get_default_verify_paths().cafile or certifi.where()
     context = create_default_context(cafile=usual)
+    context.set_alpn_protocols([protocol])
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
         except OSError as error:
             raise JobError(f"cannot use the certificates in {ca_file}: {error}") from error
+    if certificate is not None:
+        try:
+            load_certificate(context, certificate)
+        except UnusableCertificate as error:
+            raise JobError(f"clientCertificate: {error}") from error
     return context

@@ -65,8 +65,9 @@ class Dispatcher(Generic[Place]):
     """Walks the curve and hands over the requests of this worker's share.
 
     `claim(number, second)` returns where a request counts, and is called as soon as this worker is
-    known to send it. `hand_over(place, due, now)` gets monotonic instants. `sleep(0)` yields.
-    `while_paused` is called when the clock is paused, and returns when it may have been resumed.
+    known to send it. `hand_over(place, due, now, number)` gets monotonic instants, `sleep(0)`
+    yields. `while_paused` is called when the clock is paused, and returns when it may have been
+    resumed.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Dispatcher(Generic[Place]):
         plan: RequestPlan,
         clock: RunClock,
         claim: Callable[[int, float], Place],
-        hand_over: Callable[[Place, float, float], None],
+        hand_over: Callable[[Place, float, float, int], None],
         *,
         monotonic: Callable[[], float],
         sleep: Callable[[float], None],
@@ -124,7 +125,7 @@ class Dispatcher(Generic[Place]):
         place = self._claim(number, second)
         waited = self._wait_until(second)
         if not self._is_stopped:
-            self._hand_over(place, self._clock.instant(second), self._monotonic())
+            self._hand_over(place, self._clock.instant(second), self._monotonic(), number)
         return waited
 
     def _wait_until(self, second: float) -> bool:

@@ -3,10 +3,12 @@
 It is the first line on the engine's standard input.
 """
 
+import hashlib
 import ipaddress
 import json
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Annotated, Self
 from urllib.parse import quote, urlsplit
 
@@ -20,17 +22,20 @@ from pydantic import (
     model_validator,
 )
 
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
+from tm_cli.server.engine.templates import MACRO
+from tm_cli.server.engine.variables import VisitorVariables
+from tm_cli.server.profiles import ClientCertificate, DataSource, HttpVersion
 from tm_cli.server.validation import problems
 from tm_cli.values.load_curve import Curve, Interpolation
+from tm_cli.values.placeholders import hide_values
 from tm_cli.values.urls import ascii_host, port_of
 
 MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
 REQUEST_TIMEOUT = 10.0
-UNEXPECTED_STATUS = "UnexpectedStatus"
-"""The name of a failure, with the status behind it."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -110,8 +115,11 @@ class EngineJob(BaseModel):
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
     `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long. With
-    `expect_status` every other status is a failure. `ca_file` has certificates to trust in addition
-    to the system's.
+    `expect_status` every other status is a failure. `timeout` is that of a request;
+    `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
+    certificates to trust in addition to the system's. `data` has the values of the macros in target
+    URL, headers and body. `values` are what placeholders were filled in with; they stay in the
+    server, which hides them in texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -131,6 +139,7 @@ class EngineJob(BaseModel):
     loop: bool = False
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = DEFAULT_SLOTS
     timeout: Positive = REQUEST_TIMEOUT
+    visit_timeout: Positive | None = None
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
@@ -138,13 +147,18 @@ class EngineJob(BaseModel):
     probe: Probe | None = None
     expect_status: frozenset[int] | None = None
     ca_file: str | None = None
+    data: tuple[DataSource, ...] = ()
+    client_certificate: ClientCertificate | None = None
+    http_version: HttpVersion | None = None
+    values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
+    locustfile: JobLocustfile | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self:
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise JobError(f"the job is invalid: {_reasons(error)}") from error
+            raise JobError(f"the job is invalid: {reasons(error)}") from error
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Self:
@@ -167,9 +181,30 @@ class EngineJob(BaseModel):
         return self
 
     @property
+    def arrival_timeout(self) -> float:
+        """Seconds after which what one arrival plays is over in any case."""
+        return max(self.timeout, self.visit_timeout or 0.0)
+
+    @property
     def targets(self) -> list["RequestTarget"]:
         sides: list[EngineJob | Against] = [self, self.against] if self.against else [self]
         return [RequestTarget.parse(side.target_url, side.addresses) for side in sides]
+
+    @property
+    def connections(self) -> int:
+        """How many may be open at the same time; a visitor of a locustfile may have several."""
+        return self.slots * (2 if self.locustfile else 1)
+
+    def hide(self, text: str) -> str:
+        """Return a text for people without the values."""
+        return hide_values(text, self.values)
+
+    @cached_property
+    def variables(self) -> VisitorVariables:
+        """What each arrival takes from the data; drawn anew in each run, alike on all workers."""
+        seed = int.from_bytes(hashlib.sha256(self.run_id.encode()).digest()[:4])
+        data = [source.read() for source in self.data]
+        return VisitorVariables(data, seed=seed, sides=2 if self.against else 1)
 
     @property
     def plan(self) -> RequestPlan:
@@ -237,10 +272,17 @@ class RequestTarget(BaseModel):
             host=ascii_host(parts.hostname),
             port=port_of(parts),
             is_tls=is_tls,
-            request_target=quote((parts.path or "/") + query, safe=_KEPT_IN_TARGET),
+            request_target=_quoted((parts.path or "/") + query),
             addresses=tuple(addresses or ()),
         )
 
 
-def _reasons(error: ValidationError) -> str:
+def _quoted(text: str) -> str:
+    """Encode what a request line cannot carry; the names of macros stay as they are."""
+    parts = MACRO.split(text)
+    parts[::2] = [quote(part, safe=_KEPT_IN_TARGET) for part in parts[::2]]
+    return "$$".join(parts)
+
+
+def reasons(error: ValidationError) -> str:
     return "; ".join(f"{field}: {text}" if field else text for field, text in problems(error))

@@ -7,48 +7,70 @@ the arrivals come from the curve.
 
 import gc
 import math
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import gevent
 from gevent.event import Event
-from gevent.queue import SimpleQueue
 from locust import User, task
 from locust.env import Environment
 
+from tm_cli.server.engine.clients import Client, client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.engine.protocol import EventWriter
+from tm_cli.server.engine.protocol import Events, Patience
 from tm_cli.server.engine.readiness import wait_until_ready
-from tm_cli.server.engine.recorder import EngineReport, Recorder
+from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Sender, TargetClient
+from tm_cli.server.engine.sender import Sender, SlotQueue, TargetClient
+
+StartSlots = Callable[[Callable[[], None], int], object]
+"""Has so many slots run a function that never returns; they live as long as what it returns."""
 
 
-class Slots:
-    """A local Locust runner full of slots, each of which runs `serve`; they live as long as it."""
+def start_local_slots(serve: Callable[[], None], count: int) -> object:
+    """A local Locust runner full of slots; returns when all of them run."""
 
-    def __init__(self, serve: Callable[[], None]) -> None:
-        class Slot(User):  # type: ignore[misc]  # locust is untyped here
-            @task  # type: ignore[untyped-decorator]
-            def serve_without_end(self) -> None:
-                serve()
+    class Slot(User):  # type: ignore[misc]  # locust is untyped here
+        @task  # type: ignore[untyped-decorator]
+        def serve_without_end(self) -> None:
+            serve()
 
-        self._environment = Environment(user_classes=[Slot])
-        self._runner = self._environment.create_local_runner()
+    environment = Environment(user_classes=[Slot])
+    runner = environment.create_local_runner()
+    ready = Event()
 
-    def start(self, count: int) -> None:
-        """Spawn the slots; returns when all of them run."""
-        ready = Event()
+    def on_ready(user_count: int) -> None:
+        ready.set()
 
-        def on_ready(user_count: int) -> None:
-            ready.set()
+    environment.events.spawning_complete.add_listener(on_ready)
+    runner.start(count, spawn_rate=count)
+    ready.wait()
+    return runner
 
-        self._environment.events.spawning_complete.add_listener(on_ready)
-        self._runner.start(count, spawn_rate=count)
-        ready.wait()
+
+_SPARE = 64  # descriptors in addition to the connections
+
+
+def allow_connections(wanted: int) -> int:
+    """Raise this process's limit of open files for so many connections; return how many it allows.
+
+    Those are fewer if the system's hard limit is lower.
+    """
+    if sys.platform == "win32":
+        return wanted
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = wanted + _SPARE
+    if hard != resource.RLIM_INFINITY:
+        files = min(files, hard)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files - _SPARE
 
 
 _LEAD = 0.05  # seconds between "started" and curve second 0
@@ -62,24 +84,33 @@ class LoadTest:
     """Sends the job's requests when they are due, and writes what happens.
 
     Once built, everything is ready: call `run` at once, and once. `go`, `share`, `finish`, `pause`,
-    `resume`, `stop` and `abort` come from other greenlets.
+    `resume`, `stop` and `abort` come from other greenlets. Nothing is sent once `patience`
+    is over.
     """
 
-    def __init__(self, job: EngineJob, events: EventWriter) -> None:
+    def __init__(
+        self,
+        job: EngineJob,
+        events: Events,
+        *,
+        start_slots: StartSlots = start_local_slots,
+        patience: Patience | None = None,
+    ) -> None:
         self._job = job
         self._events = events
         self._plan = job.plan
         self._recorder = Recorder(self._plan)
-        self._clients = [TargetClient(job, target) for target in job.targets]
+        self._scenario = scenario_for(job, self.stop)
+        self._clients = [client_for(job, target, self._scenario) for target in job.targets]
         self._sender = Sender(
-            [SimpleQueue() for _ in self._plan.sides],
+            [SlotQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
             self._recorder,
             monotonic=time.monotonic,
             patience=job.timeout,
         )
-        self._slots = Slots(self._sender.serve)
-        self._slots.start(job.slots)
+        self._slots = start_slots(self._sender.serve, job.slots)
+        self._patience = patience
         self._may_begin = Event()
         self._may_go_on = Event()
         self._stopped = Event()
@@ -99,7 +130,7 @@ class LoadTest:
             self._plan,
             self._clock,
             self._recorder.claim,
-            self._sender.hand_over,
+            self._hand_over if patience else self._sender.hand_over,
             monotonic=time.monotonic,
             sleep=gevent.sleep,
             while_paused=self._may_go_on.wait,
@@ -108,6 +139,8 @@ class LoadTest:
     def run(self) -> None:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
+        if self._scenario:
+            self._scenario.begin()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
         is_complete = self._dispatcher.run()
@@ -117,8 +150,10 @@ class LoadTest:
         if reporting.exception:
             raise reporting.exception
         elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
-        self._report_buckets(elapsed)
+        self._report_results(elapsed, at_the_end=True)
         self._report_targets()
+        if self._scenario:
+            self._scenario.end()
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
@@ -160,6 +195,17 @@ class LoadTest:
         self.stop()
         self._drain_deadline = time.monotonic()
 
+    def set_slots(self, count: int) -> None:
+        """There are more slots than before."""
+        self._report.slots = count
+
+    def _hand_over(self, bucket: OpenBucket, due: float, now: float, number: int) -> None:
+        """After a freeze, send nothing of what was missed: it may be others' by now."""
+        if self._patience is None or self._patience.lasts(now):
+            self._sender.hand_over(bucket, due, now, number)
+        else:
+            self.abort()
+
     def _begin(self) -> None:
         if self._job.hold:
             self._events.write("ready")
@@ -174,7 +220,7 @@ class LoadTest:
         """Let queued requests begin within `patience` seconds, and those under way end."""
         self._wait_until_idle(patience)
         self._sender.give_up_waiting()
-        self._wait_until_idle(self._job.timeout + _GRACE)
+        self._wait_until_idle(self._job.arrival_timeout + _GRACE)
 
     def _wait_until_idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -188,21 +234,26 @@ class LoadTest:
             self._events.write(
                 "progress", **self._report.progress(elapsed, is_paused=self._clock.is_paused)
             )
-            self._report_buckets(elapsed)
+            self._report_results(elapsed)
             self._report_targets()
 
     def _report_targets(self) -> None:
         for side, client in enumerate(self._clients):
             if requests := client.requests:
                 self._events.write("addresses", side=side, requests=requests)
-            self._events.write(
-                "transfers", side=side, bodies=client.bodies, repeated=client.repeated
-            )
+            transfers = {"bodies": dict(client.bodies), "repeated": client.repeated}
+            self._events.write("transfers", side=side, **transfers, **_protocol(client))
 
-    def _report_buckets(self, elapsed: float) -> None:
-        for bucket in self._report.buckets(elapsed):
-            self._events.write("bucket", **bucket)
+    def _report_results(self, elapsed: float, *, at_the_end: bool = False) -> None:
+        for event, fields in self._report.results(elapsed, at_the_end=at_the_end):
+            self._events.write(event, **fields)
             gevent.sleep(0)  # encoding takes a millisecond or two; let due requests pass
+
+
+def _protocol(client: Client) -> dict[str, str]:
+    """Said where it is not the usual one."""
+    is_http2 = isinstance(client, TargetClient) and client.is_http2
+    return {"protocol": "HTTP/2"} if is_http2 else {}
 
 
 def _instant(moment: datetime) -> str:

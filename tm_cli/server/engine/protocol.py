@@ -11,7 +11,6 @@ from gevent.queue import SimpleQueue
 from gevent.threadpool import ThreadPool
 from pydantic import AllowInfNan, BaseModel, Field, ValidationError, model_validator
 
-from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.schedule import Share
 
 _LOG = logging.getLogger(__name__)
@@ -52,25 +51,17 @@ class Controllable(Protocol):
     def abort(self) -> None: ...
 
 
-def read_job(lines: Iterator[bytes]) -> EngineJob:
-    """The job of the first line; JobError if there is none or it is invalid."""
-    line = next(lines, None)
-    if line is None:
-        raise JobError("standard input ended before the job came")
-    return EngineJob.from_line(line)
-
-
 def execute_commands(lines: Iterator[bytes], load_test: Controllable) -> None:
     """Execute commands until the input ends or breaks; then the server is gone, so abort."""
     try:
         for line in lines:
-            if not _carry_out(_object(line) or {}, load_test):
+            if not carry_out(_object(line) or {}, load_test):
                 _LOG.warning("ignored a line that is not a known command")
     finally:
         load_test.abort()
 
 
-def _carry_out(message: dict[str, object], load_test: Controllable) -> bool:
+def carry_out(message: dict[str, object], load_test: Controllable) -> bool:
     """Whether the message was a command."""
     simple = {
         "go": load_test.go,
@@ -123,6 +114,12 @@ def read_lines(descriptor: int) -> Iterator[bytes]:
         yield from lines
     if rest:
         yield rest
+
+
+class Events(Protocol):
+    """Where a load test says what happens."""
+
+    def write(self, event: str, **fields: Any) -> None: ...
 
 
 class EventWriter:
@@ -189,3 +186,26 @@ class Watchdog:
         while self._monotonic() - self._last_line_at <= patience:
             sleep(patience / _CHECKS)
         on_timeout()
+
+
+class Patience:
+    """Over for good once nothing was heard for `limit` seconds, even if something is heard later.
+
+    A process that was frozen finds old messages when it wakes up, and its share is others' by then.
+    """
+
+    def __init__(self, limit: float, monotonic: Callable[[], float]) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._heard_at = monotonic()
+        self._is_over = False
+
+    def heard(self) -> None:
+        now = self._monotonic()
+        if self.lasts(now):
+            self._heard_at = now
+
+    def lasts(self, now: float) -> bool:
+        """Whether it is not over yet; `now` is by the same clock."""
+        self._is_over = self._is_over or now - self._heard_at > self._limit
+        return not self._is_over

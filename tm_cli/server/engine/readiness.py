@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gevent.event import Event
 
 from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget
-from tm_cli.server.engine.protocol import EventWriter
+from tm_cli.server.engine.protocol import Events
 from tm_cli.server.engine.sender import TargetClient
 from tm_cli.values.failures import failure_meaning
 
@@ -21,7 +21,7 @@ class TargetNotReady(JobError):
     """No load was sent, because the target cannot be tested."""
 
 
-def wait_until_ready(job: EngineJob, events: EventWriter, stopped: Event) -> None:
+def wait_until_ready(job: EngineJob, events: Events, stopped: Event) -> None:
     """Return once everything that the job asks about is ready, or the run is stopped.
 
     Raises TargetNotReady when that takes longer than the job allows.

@@ -2,15 +2,24 @@
 
 import math
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.job import UNEXPECTED_STATUS, EngineJob
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.played import (
+    MOST_ERRORS,
+    OTHER_ERRORS,
+    Names,
+    Played,
+    StepCounts,
+    StepResult,
+    microseconds,
+)
 from tm_cli.server.engine.saturation import (
     LATE,
     CpuPressure,
@@ -21,12 +30,37 @@ from tm_cli.server.engine.saturation import (
     share_above,
 )
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
-from tm_cli.server.validation import HIGHEST_US, new_histogram, quantiles_ms
+from tm_cli.server.validation import lowest_equivalent, new_histogram, quantiles_ms
 from tm_cli.values.load_curve import Curve
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
 # request counts from when it was really sent.
 TIMER_SLACK = 0.002
+
+
+class Times:
+    """A histogram of times, in microseconds.
+
+    Equal times are counted and put into the histogram together, when it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._new: Counter[int] = Counter()
+        self._histogram: HdrHistogram | None = None  # large, and may never be needed
+
+    def add(self, microseconds: int) -> None:
+        self._new[microseconds] += 1
+
+    @property
+    def histogram(self) -> HdrHistogram | None:
+        """None without times."""
+        if self._new:
+            self._histogram = self._histogram or new_histogram()
+            for time, count in self._new.items():
+                self._histogram.record_value(time, count)
+            self._new.clear()
+        return self._histogram
 
 
 class OpenBucket:
@@ -47,20 +81,35 @@ class OpenBucket:
         self.completed = 0
         self.codes: Counter[int] = Counter()
         self.failures: Counter[str] = Counter()
-        self.response: HdrHistogram | None = None
-        self.service: HdrHistogram | None = None
+        self._response = Times()
+        self._service = Times()
         self.has_changed = True
+        self.steps: defaultdict[str, StepCounts] = defaultdict(StepCounts)
+        self.steps_due = -math.inf  # the second of the curve from which on they are told again
 
     @property
     def is_settled(self) -> bool:
         """Whether every claimed request has been sent and answered, or given up."""
         return self.completed == self.sent and self.sent + self.unsent == self.claimed
 
+    @property
+    def has_changed_steps(self) -> bool:
+        return any(counts.has_changed for counts in self.steps.values())
+
+    @property
+    def response(self) -> HdrHistogram | None:
+        return self._response.histogram
+
+    @property
+    def service(self) -> HdrHistogram | None:
+        return self._service.histogram
+
     def time(self, response: float, service: float) -> None:
-        if self.response is None or self.service is None:  # they are large, and may never be needed
-            self.response, self.service = new_histogram(), new_histogram()
-        self.response.record_value(_microseconds(response))
-        self.service.record_value(_microseconds(service))
+        time = lowest_equivalent(microseconds(service))
+        self._service.add(time)
+        self._response.add(
+            time if response == service else lowest_equivalent(microseconds(response))
+        )
 
     def document(self) -> dict[str, Any]:
         return {
@@ -91,8 +140,11 @@ class Recorder:
         self.sent = 0
         self.completed = 0
         self.unsent = 0
+        self.steps = 0
         self._in_flight = [0 for _ in plan.sides]
         self.window = ReportWindow()
+        self._step_names = Names(MOST_STEPS, OTHER_STEPS)
+        self._error_names = Names(MOST_ERRORS, OTHER_ERRORS)
 
     @property
     def in_flight(self) -> int:
@@ -128,9 +180,16 @@ class Recorder:
         self.window.began(start - due, self._in_flight[bucket.side])
 
     def ended(
-        self, bucket: OpenBucket, due: float, start: float, end: float, result: int | str
+        self, bucket: OpenBucket, due: float, start: float, end: float, result: int | str | Played
     ) -> None:
-        """A request got a response (its status code) or none (the name of the error)."""
+        """A request got a response (its status code) or none (the name of the error).
+
+        Where an arrival is several requests, the result says what it played.
+        """
+        steps: Sequence[StepResult] = ()
+        if isinstance(result, Played):
+            end = max(start, end - result.thinking)
+            steps, result = result.steps, result.result
         self._in_flight[bucket.side] -= 1
         self.completed += 1
         bucket.completed += 1
@@ -139,10 +198,21 @@ class Recorder:
         if isinstance(result, int):
             bucket.codes[result] += 1
         else:
-            bucket.failures[result] += 1
-            self.window.failed += not result.startswith(UNEXPECTED_STATUS)  # that is a response
-        self.window.services.append(end - start)
+            bucket.failures[self._error_names.bounded(result)] += 1
+        if steps:
+            self._count(bucket, steps)
+        else:
+            self.window.ended(end - start, result)
         bucket.has_changed = True
+
+    def _count(self, bucket: OpenBucket, steps: Sequence[StepResult]) -> None:
+        self.steps += len(steps)
+        for step in steps:
+            self.window.ended(step.seconds, step.result)
+            result = step.result
+            if isinstance(result, str):
+                result = self._error_names.bounded(result)
+            bucket.steps[self._step_names.bounded(step.name)].count(step.seconds, result)
 
     def gave_up(self, bucket: OpenBucket) -> None:
         """A request was due, but will not be sent."""
@@ -151,17 +221,28 @@ class Recorder:
         self.window.unsent += 1
         bucket.has_changed = True
 
-    def changed(self, elapsed: float) -> Iterator[OpenBucket]:
-        """The changed buckets, oldest first; settled ones of the past are dropped."""
+    def changed(self, elapsed: float, *, at_the_end: bool = False) -> Iterator[OpenBucket]:
+        """The changed buckets, oldest first, at the end all; settled ones of the past are dropped.
+
+        What is told of a bucket must be told before the next one is asked for.
+        """
         current = self._index(elapsed)
         self._open_through(current)
         for key, bucket in sorted(self._live.items()):
-            if bucket.has_changed:
+            if bucket.has_changed or bucket.has_changed_steps or at_the_end:
                 bucket.has_changed = False
                 yield bucket
             # what happened since is still to be reported
-            if bucket.index < current and self._is_over(bucket) and not bucket.has_changed:
+            is_told = not (bucket.has_changed or bucket.has_changed_steps)
+            if bucket.index < current and self._is_over(bucket) and is_told:
                 del self._live[key]
+
+    def steps_to_tell(self, bucket: OpenBucket, elapsed: float) -> list[str]:
+        """The names of the changed steps, if it is time: every few seconds, and in the end."""
+        if elapsed < bucket.steps_due and not self._is_over(bucket):
+            return []
+        bucket.steps_due = elapsed + BUCKET_SECONDS
+        return sorted(name for name, counts in bucket.steps.items() if counts.has_changed)
 
     def take_window(self) -> ReportWindow:
         window, self.window = self.window, ReportWindow()
@@ -217,15 +298,11 @@ def _nothing() -> str:
     return _encoded(new_histogram())
 
 
-def _microseconds(seconds: float) -> int:
-    return min(max(round(seconds * 1e6), 1), HIGHEST_US)
-
-
 Fields = dict[str, Any]
 
 
 class EngineReport:
-    """Turns the recorder's counts into the events `progress`, `bucket` and `finished`.
+    """Turns the recorder's counts into the events `progress`, `bucket`, `steps` and `finished`.
 
     `monotonic` and `cpu_time` supply seconds: of the clock, and of this process at work.
     """
@@ -241,6 +318,7 @@ class EngineReport:
         pressure: CpuPressure,
     ) -> None:
         self._job = job
+        self.slots = job.slots
         self._plan = plan
         self._recorder = recorder
         self._monotonic = monotonic
@@ -267,15 +345,28 @@ class EngineReport:
             **self._counts(due),
             "in_flight": self._recorder.in_flight,
             "backlog": backlog,
-            "slots": self._job.slots,
+            "slots": self.slots,
             "lag_p99_ms": round(p99(window.lags) * 1000, 3),
             "cpu": round(cpu, 3),
             **asdict(self._saturation.now),
         }
 
-    def buckets(self, elapsed: float) -> Iterator[Fields]:
-        for bucket in self._recorder.changed(elapsed):
-            yield bucket.document()
+    def results(self, elapsed: float, *, at_the_end: bool = False) -> Iterator[tuple[str, Fields]]:
+        """The events `steps` and `bucket`, with their fields.
+
+        All steps of a bucket are told before the line that shows it to be complete. There is one
+        event for each step, because to encode one takes about a millisecond.
+        """
+        for bucket in self._recorder.changed(elapsed, at_the_end=at_the_end):
+            place = {"index": bucket.index, "side": bucket.side}
+            names = self._recorder.steps_to_tell(bucket, math.inf if at_the_end else elapsed)
+            document = bucket.document()
+            for name in names:
+                yield (
+                    "steps",
+                    {**place, "steps": {name: bucket.steps[name].document()}},
+                )
+            yield "bucket", document
 
     def finished(self, outcome: str, elapsed: float) -> Fields:
         """The sums of this worker's share; `planned` counts up to where the run ended."""
@@ -286,6 +377,7 @@ class EngineReport:
             "planned": due,
             **self._counts(due),
             "shortfall": due - self._recorder.sent,
+            "steps": self._recorder.steps,
             **asdict(self._saturation.ever),
             "cpu_pressure": self._pressure.share(),
         }
@@ -305,6 +397,6 @@ class EngineReport:
             held=share_above([*window.waits, *[math.inf] * backlog], LATE),
             lost=(window.failed + window.unsent) / ended if ended else 0.0,
             cpu=cpu,
-            is_full=window.most_in_flight >= self._job.slots // len(self._plan.sides),
+            is_full=window.most_in_flight >= self.slots // len(self._plan.sides),
             service_p99=p99(window.services) / self._job.timeout,
         )

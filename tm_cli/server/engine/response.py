@@ -6,6 +6,8 @@ and no target can keep the processor from the other requests.
 
 import re
 import time
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Protocol
 
 import gevent
@@ -72,7 +74,7 @@ _READ_STEPS = 4  # what a read costs in steps of a turn, and one more for each 4
 _HEAD_STEPS = 4
 _CHUNK_STEPS = 2
 
-_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_END_OF_HEAD = re.compile(rb"\n\r?\n")  # begins with a literal, which is searched for quickly
 _FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 _HEAD = re.compile(
     rb"HTTP/(1\.[01]|2\.0) ([1-9]\d\d)(?: [^\r\n\0]*)?"
@@ -85,6 +87,7 @@ _LENGTH = re.compile(rb"(\d{1,18})[ \t]*")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
 _NO_CONTENT = {204, 304}
 _SWITCHING_PROTOCOLS = 101
+_KNOWN_HEADS = 16  # of up to `MAX_HEAD` each
 
 
 class HTTPParseError(Exception):
@@ -99,6 +102,10 @@ class TooManyInterimResponses(HTTPParseError):
     """The final response did not come after `MAX_INTERIM` others."""
 
 
+class SpeaksHTTP2(HTTPParseError):
+    """The response begins with a frame of HTTP/2."""
+
+
 class ProtocolSwitched(HTTPParseError):
     """Status 101: what follows is not HTTP, and there is no final response."""
 
@@ -111,6 +118,39 @@ class TrailersTooLarge(HTTPParseError):
     """The fields after a chunked body are more than `MAX_HEAD` or `MAX_FIELDS`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a status line and its fields say about the body and the connection."""
+
+    status: int
+    codings: bytes
+    lengths: tuple[bytes, ...]
+    is_kept: bool
+
+
+@lru_cache(_KNOWN_HEADS)  # most of a target's answers have the head of the one before
+def parsed_head(head: bytes) -> Head:
+    if head.count(b"\n") > MAX_FIELDS:
+        raise ResponseHeadTooLarge
+    if b"\n " in head or b"\n\t" in head:  # a folded field, legal to read
+        head = _FOLD.sub(b" ", head)
+    match = _HEAD.fullmatch(head)
+    if not match:
+        raise HTTPParseError("the head of the response is malformed")
+    fields = [(name.lower(), value) for name, value in _FRAMING.findall(head)]
+    codings = b",".join(value for name, value in fields if name == b"transfer-encoding")
+    lengths = tuple(value for name, value in fields if name == b"content-length")
+    listed = b",".join(value for name, value in fields if name == b"connection").lower()
+    options = [option.strip() for option in listed.split(b",")]
+    is_kept = b"close" not in options if match[1] == b"1.1" else b"keep-alive" in options
+    return Head(int(match[2]), codings.lower(), lengths, is_kept)
+
+
+def _is_frame(data: bytearray) -> bool:
+    """Whether it is the head of SETTINGS or GOAWAY of a connection, and not too long."""
+    return len(data) >= 9 and data[0] == 0 and data[3] in (4, 7) and not any(data[5:9])
+
+
 class ByteSource(Protocol):
     """A connection; empty bytes are its end."""
 
@@ -120,14 +160,18 @@ class ByteSource(Protocol):
 class Response:
     """The response to one request, read from `source` by `read`.
 
-    `status`, `body_size` in bytes and `is_reusable` are known afterwards: whether the connection
-    may carry another request. `has_body` is False for the answer to HEAD.
+    `status`, `head`, `body_size` in bytes and `is_reusable` are known afterwards: whether the
+    connection may carry another request. `has_body` is False for the answer to HEAD. `body` has the
+    first `keep` bytes of the body; chunks are put together, other codings are left as they are.
     """
 
-    def __init__(self, source: ByteSource, *, has_body: bool = True) -> None:
+    def __init__(self, source: ByteSource, *, has_body: bool = True, keep: int = 0) -> None:
         self.status = 0
+        self.head = b""
+        self.body = bytearray()
         self.body_size = 0
         self.is_reusable = False
+        self._keep = keep
         self._source = source
         self._has_body = has_body
         self._buffer = bytearray()
@@ -145,38 +189,29 @@ class Response:
 
     def _read(self) -> None:
         head = self._final_head()
-        fields = [(name.lower(), value) for name, value in _FRAMING.findall(head)]
-        codings = b",".join(value for name, value in fields if name == b"transfer-encoding")
-        lengths = [value for name, value in fields if name == b"content-length"]
-        if lengths and (codings or len(lengths) > 1):
+        if head.lengths and (head.codings or len(head.lengths) > 1):
             raise HTTPParseError("the length of the body is contradictory")
-        is_delimited = self._skip_body(codings.lower(), lengths)
-        listed = b",".join(value for name, value in fields if name == b"connection").lower()
-        options = [option.strip() for option in listed.split(b",")]
-        is_kept = b"close" not in options if head[5:8] == b"1.1" else b"keep-alive" in options
-        self.is_reusable = is_delimited and is_kept and not self._buffer
+        is_delimited = self._skip_body(head)
+        self.is_reusable = is_delimited and head.is_kept and not self._buffer
 
-    def _final_head(self) -> bytes:
+    def _final_head(self) -> Head:
         for _ in range(MAX_INTERIM + 1):
-            head = self._head()
-            if b"\n " in head or b"\n\t" in head:  # a folded field, legal to read
-                head = _FOLD.sub(b" ", head)
-            match = _HEAD.fullmatch(head)
-            if not match:
-                raise HTTPParseError("the head of the response is malformed")
-            self.status = int(match[2])
-            if self.status == _SWITCHING_PROTOCOLS:
+            head = parsed_head(self._next_head())
+            self.status = head.status
+            if head.status == _SWITCHING_PROTOCOLS:
                 raise ProtocolSwitched
-            if self.status >= 200:
+            if head.status >= 200:
                 return head
             self._budget.spend(_HEAD_STEPS)
         raise TooManyInterimResponses
 
-    def _head(self) -> bytes:
+    def _next_head(self) -> bytes:
         """Take a status line and its fields, without the empty line after them."""
         buffer, searched = self._buffer, 0
+        if not buffer:
+            self._receive_more()
         self._require_http()
-        while not (match := _END_OF_HEAD.search(buffer, max(searched - 3, 0))):
+        while not (match := _END_OF_HEAD.search(buffer, max(searched - 2, 0))):
             if len(buffer) > MAX_HEAD:
                 raise ResponseHeadTooLarge
             searched = len(buffer)
@@ -184,53 +219,60 @@ class Response:
             self._require_http()
         end, beyond = match.span()
         del match  # it would lock the buffer
-        head = bytes(buffer[:end])
+        self.head = bytes(buffer[:end]).removesuffix(b"\r")
         del buffer[:beyond]
-        if end > MAX_HEAD or head.count(b"\n") > MAX_FIELDS:
+        if end > MAX_HEAD:
             raise ResponseHeadTooLarge
-        return head
+        return self.head
 
     def _require_http(self) -> None:
         """Fail early for what is not HTTP; line ends before the head are allowed."""
         if self._buffer.startswith((b"\r", b"\n")):
             del self._buffer[: -len(self._buffer.lstrip(b"\r\n")) or None]
         if not b"HTTP/".startswith(self._buffer[:5]):
-            raise HTTPParseError("the response is not HTTP/1.1")
+            raise SpeaksHTTP2 if _is_frame(self._buffer) else HTTPParseError("this is not HTTP/1.1")
 
-    def _skip_body(self, codings: bytes, lengths: list[bytes]) -> bool:
+    def _skip_body(self, head: Head) -> bool:
         """Skip the body; True if its end was marked by more than the end of the connection."""
-        if not self._has_body or self.status in _NO_CONTENT:
+        if not self._has_body or head.status in _NO_CONTENT:
             return True
-        if codings:
-            if codings.rpartition(b",")[2].strip() == b"chunked":
+        if head.codings:
+            if head.codings.rpartition(b",")[2].strip() == b"chunked":
                 self._skip_chunks()
                 return True
-        elif lengths:
-            match = _LENGTH.fullmatch(lengths[0])
+        elif head.lengths:
+            match = _LENGTH.fullmatch(head.lengths[0])
             if not match:
                 raise HTTPParseError("the length of the body is malformed")
             self._skip(int(match[1]))
             return True
-        self.body_size = len(self._buffer)
+        self._add(self._buffer)
         while data := self._receive():
-            self.body_size += len(data)
+            self._add(data)
         return False
 
     def _skip(self, count: int) -> None:
         buffer = self._buffer
-        self.body_size += count
         if count <= len(buffer):
+            self._add(buffer[:count])
             del buffer[:count]
             return
         count -= len(buffer)
+        self._add(buffer)
         buffer.clear()
         while count > 0:
             data = self._receive()
             if not data:
                 raise HTTPParseError("the connection was closed within the body")
-            count -= len(data)
-        if count < 0:
+            self._add(data[:count])
             buffer += data[count:]
+            count -= len(data)
+
+    def _add(self, data: bytes | bytearray) -> None:
+        """Count a part of the body, and keep it if it is wanted."""
+        self.body_size += len(data)
+        if len(self.body) < self._keep:
+            self.body += data[: self._keep - len(self.body)]
 
     def _skip_chunks(self) -> None:
         while size := self._chunk_size():

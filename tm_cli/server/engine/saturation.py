@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from tm_cli.values.failures import CHECK_FAILED, UNEXPECTED_STATUS
+
 LATE = 0.010
 """Seconds; a calm dispatcher is within about one millisecond."""
 
@@ -110,6 +112,11 @@ class ReportWindow:
     def began(self, wait: float, in_flight: int) -> None:
         self.waits.append(wait)
         self.most_in_flight = max(self.most_in_flight, in_flight)
+
+    def ended(self, service: float, result: int | str) -> None:
+        self.services.append(service)
+        if isinstance(result, str):
+            self.failed += not result.startswith((UNEXPECTED_STATUS, CHECK_FAILED))
 
 
 def p99(values: list[float]) -> float:

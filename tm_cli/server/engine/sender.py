@@ -1,20 +1,28 @@
 """Queues due requests between the dispatcher and the slots, which send them to the target."""
 
 import itertools
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
-from gevent import Timeout
+import gevent
+from gevent import Timeout, getcurrent
+from gevent.lock import RLock
 
-from tm_cli import __version__
-from tm_cli.server.engine.connections import ConnectionPool, PooledConnection
-from tm_cli.server.engine.job import UNEXPECTED_STATUS, EngineJob, RequestTarget
+from tm_cli.server.engine.connections import Connection, ConnectionPool
+from tm_cli.server.engine.http2.client import Http2Client
+from tm_cli.server.engine.job import EngineJob, RequestTarget
+from tm_cli.server.engine.played import Played
 from tm_cli.server.engine.recorder import OpenBucket, Recorder
-from tm_cli.server.engine.response import HTTPConnectionClosed, Response
+from tm_cli.server.engine.requests import RequestTemplate
+from tm_cli.server.engine.response import HTTPConnectionClosed, Response, SpeaksHTTP2
+from tm_cli.server.engine.templates import BadValue
+from tm_cli.values.failures import UNEXPECTED_STATUS
 
-Due = tuple[OpenBucket, float]
-"""Where a request counts, and the monotonic instant at which it is due."""
+Due = tuple[OpenBucket, float, int]
+"""Where a request counts, the monotonic instant at which it is due, and its number."""
 
 
 class DueQueue(Protocol):
@@ -25,6 +33,43 @@ class DueQueue(Protocol):
     def empty(self) -> bool: ...
 
 
+class SlotQueue:
+    """Gives what is due to waiting slots, first to the one whose memory is still in the caches."""
+
+    def __init__(self) -> None:
+        self._hub = gevent.get_hub()
+        self._due: deque[Due] = deque()
+        self._waiting: list[Any] = []  # greenlets, the one that was busy last at the end
+        self._is_waking = False
+
+    def put(self, item: Due) -> None:
+        self._due.append(item)
+        if self._waiting and not self._is_waking:
+            self._is_waking = True
+            self._hub.loop.run_callback(self._wake)
+
+    def get(self) -> Due:
+        if self._due:
+            return self._due.popleft()
+        slot = getcurrent()
+        self._waiting.append(slot)
+        try:
+            item: Due = self._hub.switch()
+        except BaseException:
+            self._waiting.remove(slot)
+            raise
+        return item
+
+    def empty(self) -> bool:
+        return not self._due
+
+    def _wake(self) -> None:
+        """Runs in the hub, to which each slot returns when it has to wait for its target."""
+        self._is_waking = False
+        while self._due and self._waiting:
+            self._waiting.pop().switch(self._due.popleft())
+
+
 class Sender:
     """Queues what is due, and lets any number of slots send it.
 
@@ -32,12 +77,13 @@ class Sender:
     would add a burst that was not planned. It counts as unsent.
 
     Each side has a queue, a `send` and slots of its own, so that none has to wait for the other.
+    `send` gets the number of the request in the curve.
     """
 
     def __init__(
         self,
         queues: Sequence[DueQueue],
-        send: Sequence[Callable[[], int | str]],
+        send: Sequence[Callable[[int], int | str | Played]],
         recorder: Recorder,
         *,
         monotonic: Callable[[], float],
@@ -54,9 +100,9 @@ class Sender:
     def is_idle(self) -> bool:
         return self._recorder.in_flight == 0 and all(queue.empty() for queue in self._queues)
 
-    def hand_over(self, bucket: OpenBucket, due: float, now: float) -> None:
+    def hand_over(self, bucket: OpenBucket, due: float, now: float, number: int) -> None:
         self._recorder.window.lags.append(now - due)
-        self._queues[bucket.side].put((bucket, due))
+        self._queues[bucket.side].put((bucket, due, number))
 
     def serve(self) -> None:
         """Run one slot: send queued requests one after the other, forever."""
@@ -64,23 +110,63 @@ class Sender:
         while True:
             self.serve_one(*queue.get())
 
-    def serve_one(self, bucket: OpenBucket, due: float) -> None:
+    def serve_one(self, bucket: OpenBucket, due: float, number: int) -> None:
         start = self._monotonic()
         if start - due > self._patience:
             self._recorder.gave_up(bucket)
             return
         self._recorder.began(bucket, due, start)
-        result = self._send[bucket.side]()
+        result = self._send[bucket.side](number)
         self._recorder.ended(bucket, due, start, self._monotonic(), result)
 
     def give_up_waiting(self) -> None:
         for queue in self._queues:
             while not queue.empty():
-                bucket, _ = queue.get()
+                bucket, *_ = queue.get()
                 self._recorder.gave_up(bucket)
 
 
-_WITH_CONTENT = {"POST", "PUT", "PATCH"}
+class TimeLimit:
+    """Raises `gevent.Timeout` in a block that takes longer than `seconds`.
+
+    All blocks have the same limit, so that the oldest one is over first: one timer for all of them
+    costs less than one for each. A greenlet is in one block at a time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadlines: dict[Any, float] = {}  # by greenlet, the oldest first
+        self._timer: Any = None
+
+    def __enter__(self) -> None:
+        self._deadlines[getcurrent()] = time.monotonic() + self._seconds
+        if self._timer is None:
+            self._start_timer(self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        self._deadlines.pop(getcurrent(), None)
+
+    def _start_timer(self, seconds: float) -> None:
+        self._timer = gevent.get_hub().loop.timer(seconds)
+        self._timer.start(self._end_overdue)
+
+    def _end_overdue(self) -> None:
+        """Runs in the hub, to which the interrupted greenlets return."""
+        self._timer.close()
+        self._timer = None
+        while self._deadlines:
+            greenlet, deadline = next(iter(self._deadlines.items()))
+            if (left := deadline - time.monotonic()) > 0:
+                self._start_timer(left)
+                return
+            del self._deadlines[greenlet]
+            greenlet.throw(Timeout())
+
+
+_UPGRADE_REQUIRED = 426
+_CLEAR_SIGNS = {SpeaksHTTP2.__name__, _UPGRADE_REQUIRED}
+_SIGNS_OF_HTTP2 = {*_CLEAR_SIGNS, "SSLError", HTTPConnectionClosed.__name__}
+"""The first results of a target that may speak HTTP/2 alone, the last two under TLS."""
 _REPEATABLE = {"GET", "HEAD", "OPTIONS"}
 _IDLE = 0.5  # seconds after which a connection counts as idle
 _REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections that were idle
@@ -88,6 +174,8 @@ _REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections 
 
 class TargetClient:
     """Sends the job's request over kept-alive connections, the most recently used one first.
+
+    A target that speaks HTTP/2 alone, or a job that wants it, gets HTTP/2 instead.
 
     TLS certificates are verified, redirects are not followed, bodies are read and dropped without
     being decoded. Proxy variables of the environment are ignored: load belongs on the target.
@@ -98,10 +186,17 @@ class TargetClient:
     """
 
     def __init__(self, job: EngineJob, target: RequestTarget) -> None:
-        self._request = _request(job, target)
+        self._job, self._target = job, target
+        self._http2 = Http2Client(job, target) if job.http_version == "2" else None
+        self._switching = RLock()
+        self._has_asked = bool(job.http_version)  # whether the target speaks HTTP/2
+        self._request = RequestTemplate(job.method, target, job.headers, job.body)
+        self._variables = job.variables
+        is_constant = not self._request.names & self._variables.names
+        self._send_constant = partial(self._send, self._request.render()) if is_constant else None
         self._has_body = job.method != "HEAD"
         self._may_repeat = job.method in _REPEATABLE
-        self._timeout = job.timeout
+        self._time_limit = TimeLimit(job.timeout)
         self._expected = job.expect_status
         self._sent = 0
         self.repeated = 0
@@ -114,26 +209,69 @@ class TargetClient:
             timeout=job.timeout,
             first=job.share.index,
             ca_file=job.ca_file,
+            certificate=job.client_certificate,
         )
 
     @property
     def requests(self) -> dict[str, int]:
-        return self._pool.requests
+        return Counter(self._pool.requests) + (self._http2.requests if self._http2 else Counter())
 
-    def send(self) -> int | str:
+    def send(self, number: int = 0) -> int | str:
         """Send the request; return the status code, or the name of the error."""
-        return self._attempt(self._send)
+        if self._http2:
+            return self._over_http2(self._http2, number)
+        result = self._over_http1(number)
+        if result in _SIGNS_OF_HTTP2 and (http2 := self._switched(result)):
+            return self._over_http2(http2, number)
+        return result
 
     def connect(self) -> int | str:
         """Connect without sending a request; return 0, or the name of the error."""
-        return self._attempt(self._connect)
+        result = self._http2.connect() if self._http2 else self._attempt(self._connect)
+        return 0 if result in _SIGNS_OF_HTTP2 and self._switched(result) else result
 
     def close(self) -> None:
         self._pool.close()
+        if self._http2:
+            self._http2.close()
+
+    @property
+    def is_http2(self) -> bool:
+        return self._http2 is not None
+
+    def _over_http1(self, number: int) -> int | str:
+        if self._send_constant:
+            return self._attempt(self._send_constant)
+        try:
+            request = self._request.render(self._variables.of(number))
+        except BadValue as error:
+            self.error = error
+            return BadValue.__name__
+        return self._attempt(partial(self._send, request))
+
+    def _over_http2(self, http2: Http2Client, number: int) -> int | str:
+        result = http2.send(number)
+        self.bodies, self.repeated, self.error = http2.bodies, http2.repeated, http2.error
+        return result
+
+    def _switched(self, sign: int | str) -> Http2Client | None:
+        """The client for HTTP/2 of a target that has answered nothing else and speaks it."""
+        if not (self._target.is_tls or sign in _CLEAR_SIGNS):
+            return None
+        with self._switching:  # the first requests may all end up here
+            if self._has_asked or self.bodies.keys() - {str(_UPGRADE_REQUIRED)}:
+                return self._http2
+            self._has_asked = True
+            http2 = Http2Client(self._job, self._target)
+            if isinstance(http2.connect(), int):
+                self._http2 = http2
+            else:
+                http2.close()
+            return self._http2
 
     def _attempt(self, work: Callable[[], int | str]) -> int | str:
         try:
-            with Timeout(self._timeout):
+            with self._time_limit:
                 return work()
         except Timeout:
             self.error = TimeoutError()
@@ -145,27 +283,27 @@ class TargetClient:
         self._pool.give_back(self._pool.take())
         return 0
 
-    def _send(self) -> int | str:
+    def _send(self, request: bytes) -> int | str:
         self._sent += 1
         connection = self._pool.take()
         try:
-            return self._received(connection)
+            return self._received(connection, request)
         except HTTPConnectionClosed:
             if not self._was_closed_idle(connection):
                 raise
         self.repeated += 1
-        return self._received(self._pool.take(new=True))
+        return self._received(self._pool.take(new=True), request)
 
-    def _was_closed_idle(self, connection: PooledConnection) -> bool:
+    def _was_closed_idle(self, connection: Connection) -> bool:
         return (
             self._may_repeat
             and (connection.idle_for or 0.0) >= _IDLE
             and self.repeated <= _REPEATED_SHARE * self._sent
         )
 
-    def _received(self, connection: PooledConnection) -> int | str:
+    def _received(self, connection: Connection, request: bytes) -> int | str:
         try:
-            response = self._exchange(connection)
+            response = self._exchange(connection, request)
         except BaseException:
             self._pool.drop(connection)
             raise
@@ -179,10 +317,10 @@ class TargetClient:
         self.bodies[str(status)] += response.body_size
         return status
 
-    def _exchange(self, connection: PooledConnection) -> Response:
-        response = Response(connection.sock, has_body=self._has_body)
+    def _exchange(self, connection: Connection, request: bytes) -> Response:
+        response = Response(connection, has_body=self._has_body)
         try:
-            connection.sock.sendall(self._request)
+            connection.send(request)
         except (BrokenPipeError, ConnectionResetError):
             # a target that does not want the body may have answered before it closed
             response.read()
@@ -190,16 +328,3 @@ class TargetClient:
         else:
             response.read()
         return response
-
-
-def _request(job: EngineJob, target: RequestTarget) -> bytes:
-    """The request as it is sent; all requests of a run are identical."""
-    body = (job.body or "").encode()
-    own = [("Host", target.authority), ("User-Agent", f"tm/{__version__}")]
-    if body or job.method in _WITH_CONTENT:
-        own.append(("Content-Length", str(len(body))))
-    given = {name.lower() for name, _ in job.headers}
-    headers = [(name, value) for name, value in own if name.lower() not in given]
-    lines = [f"{job.method} {target.request_target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in [*headers, *job.headers]]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tm_cli.values.thresholds import Stretch
@@ -48,6 +48,7 @@ class RunFacts:
     `stopped_after`: the second after which a run ended because its verdict was known, None for a
     whole run. `runner_class`: the kind of machine that sent the load, None where that is not known;
     `assumed_spread`: what was measured there of the spread between runs, None without that.
+    `steps`: the same of each step, by name, where an arrival is several requests.
     `excludes_fail`: whether its own comparison could exclude a rise that fails, None if unknown.
     """
 
@@ -79,6 +80,7 @@ class RunFacts:
     runner_class: str | None = None
     assumed_spread: float | None = None
     excludes_fail: bool | None = None
+    steps: Mapping[str, RunFacts] = field(default_factory=dict)
 
     @property
     def error_rate(self) -> float:
@@ -111,3 +113,25 @@ class RunFacts:
 
     def share(self, count: int) -> float:
         return 100 * count / self.completed if self.completed else 0.0
+
+
+class StepFacts(Mapping[str, RunFacts]):
+    """What is known of steps, worked out when it is asked for.
+
+    The response times of all steps of a long run would take hundreds of megabytes.
+    """
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], RunFacts]) -> None:
+        self._names = dict.fromkeys(names)
+        self._make = make
+
+    def __getitem__(self, name: str) -> RunFacts:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -36,6 +36,11 @@ async def get_account(request: Request) -> Response:
                 "stopEarly": True,
                 "plans": True,
                 "calibration": True,
+                "data": True,
+                "startValues": True,
+                "clientCertificates": True,
+                "httpVersions": True,
+                "locustfiles": True,
             },
         }
     )

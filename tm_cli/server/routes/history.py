@@ -189,6 +189,7 @@ def detail(row: StoredRow) -> dict[str, Any]:
         "against": _against(row),
         "notes": json.loads(row["notes"]),
         "addresses": json.loads(row["addresses"]),
+        "protocol": json.loads(row["traits"]).get("protocol"),
         "bodies": json.loads(row["bodies"]),
         "repeated": row["repeated"],
         "warmupSeconds": row["warmup"],

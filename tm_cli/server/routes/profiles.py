@@ -12,7 +12,7 @@ from starlette.routing import Route
 from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, StoredProfile
 from tm_cli.server.runs.plan import usable_baseline
 from tm_cli.server.validation import wire_time
-from tm_cli.server.web.bodies import Refusal, read_json, read_model, validated
+from tm_cli.server.web.bodies import MAX_PROFILE_BYTES, Refusal, read_json, read_model, validated
 from tm_cli.server.web.schemas import PinBody, ProfileBody, ScheduleBody, Url
 from tm_cli.server.web.services import Services, path_id
 
@@ -66,6 +66,10 @@ BASELINE_ROUTES = [
 ]
 
 FORMAT = "trafficmorph-profile-v1"
+_LEFT_OUT_IF_UNSET = (
+    *("schedule", "waitForTarget", "warmup", "stopEarly"),
+    *("data", "clientCertificate", "httpVersion", "locustfile"),
+)
 _NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
 
 
@@ -84,8 +88,8 @@ def export_document(fields: ProfileFields) -> dict[str, Any]:
     for key, value in fields.to_wire().items():
         if key not in _NEVER_INSIDE:
             document[_document_name(key)] = value
-    for key in ("schedule", "waitForTarget", "warmup", "stopEarly"):
-        if document[key] is None:
+    for key in _LEFT_OUT_IF_UNSET:
+        if document[key] in (None, ()):
             del document[key]
     return document
 
@@ -147,7 +151,7 @@ async def list_profiles(request: Request) -> Response:
 
 async def create_profile(request: Request) -> Response:
     services = Services.of(request)
-    body = await read_model(request, ProfileBody)
+    body = await read_model(request, ProfileBody, most=MAX_PROFILE_BYTES)
     current = services.profiles.named(body.name)
     fields = body.stored(current.fields if current else None)
     profile = _upsert(services, current, fields)
@@ -162,7 +166,7 @@ async def get_profile(request: Request) -> Response:
 async def update_profile(request: Request) -> Response:
     """Replace the profile with the id of the path; its name is just another value."""
     services = Services.of(request)
-    body = await read_model(request, ProfileBody)
+    body = await read_model(request, ProfileBody, most=MAX_PROFILE_BYTES)
     current = services.profile(request)
     fields = body.stored(current.fields)
     _check_lists(services, fields, current)
@@ -192,7 +196,7 @@ async def export_profile(request: Request) -> Response:
 
 async def import_profile(request: Request) -> Response:
     services = Services.of(request)
-    body, warnings = read_document(await read_json(request))
+    body, warnings = read_document(await read_json(request, most=MAX_PROFILE_BYTES))
     current = services.profiles.named(body.name)
     fields = imported(body, current.fields if current else None)
     try:

@@ -28,7 +28,10 @@ async def start_run(request: Request) -> Response:
 
 
 async def _start(services: Services, profile: StoredProfile, asked: StartBody) -> Response:
-    run, job = await prepare_run(services, profile, asked)
+    try:
+        run, job = await prepare_run(services, profile, asked)
+    except Refusal as refusal:
+        raise refusal.hiding(asked.values or {}) from None
     services.supervisor.start(run, job)
     return _control(profile.id, run.run_id, "RUNNING")
 

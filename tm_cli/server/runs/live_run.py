@@ -6,21 +6,27 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge.sequential import Interim, Known, SequentialTest, interim
 from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
 from tm_cli.server.runs.results import buckets_per_block
+from tm_cli.server.runs.steps import LiveSteps
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineEvent,
+    EngineFailed,
     EngineProgress,
     EngineStarted,
+    EngineSteps,
+    EngineWaiting,
     Launch,
     RunningEngine,
+    RunNote,
+    TransferCounts,
 )
 
 PATIENCE = 60.0
@@ -32,6 +38,9 @@ Look = Callable[[ServerRun, RunState, SequentialTest, Interim, int], Known | Non
 
 _LEAD = 1.0
 """Seconds ahead at which a curve finishes, so that all workers hear of it in time."""
+
+_STEPS_INTERVAL = 30.0
+"""Seconds of the curve after which the open block of each step is stored again."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +55,15 @@ class EarlyStop:
     _test: SequentialTest = field(default_factory=SequentialTest)
     _seen: int = 0
 
-    def verdict(self, state: RunState) -> Known | None:
-        """The verdict if it is known and there is a new block to know it by."""
+    def verdict(self, state: RunState, settled: int) -> Known | None:
+        """The verdict if it is known and there is a new block to know it by.
+
+        `settled`: how many buckets from the first one on are complete, and stored.
+        """
         warmup = int(self.run.warmup / BUCKET_SECONDS)
         total = math.ceil(self.run.duration / BUCKET_SECONDS) - warmup
         size = buckets_per_block(total)
-        blocks = (state.settle(patience=2 * self.job.timeout + 1) - warmup) // size
+        blocks = (settled - warmup) // size
         if blocks <= self._seen:
             return None
         self._seen = blocks
@@ -76,6 +88,7 @@ class LiveRun:
     ) -> None:
         self.run = run
         self.state = RunState(run.duration, run.curve_end)
+        self.steps = LiveSteps(run)
         self.ending: RunOutcome | None = None
         self.completed = False
         self.paused = False
@@ -85,8 +98,11 @@ class LiveRun:
         self._store = store
         self._engine: RunningEngine | None = None
         self._grace = 0.0
+        self._settled = 0
+        self._steps_due = _STEPS_INTERVAL
         self._early = early
         self._looking: asyncio.Task[None] | None = None
+        self._protocol = ""
         self._pending: dict[tuple[int, int], EngineBucket] = {}
 
     @property
@@ -168,33 +184,49 @@ class LiveRun:
     async def _listen(self, engine: RunningEngine) -> None:
         try:
             async for event in engine.events(patience=PATIENCE):
-                self._take(event)
+                self._take(self._without_values(event))
         except (ValueError, TimeoutError) as error:
-            self.state.failure = (
+            self.state.failure = self._job.hide(
                 str(error) or f"the load generator has not reported for {PATIENCE:g} s"
             )
             engine.kill()
         finally:
-            self._flush()
+            self._flush(is_over=True)
             if self._looking:
                 await asyncio.wait([self._looking])
+
+    def _without_values(self, event: EngineEvent) -> EngineEvent:
+        """The event without the values of placeholders, which are in no report."""
+        match event:
+            case EngineWaiting():
+                return replace(event, reason=self._job.hide(event.reason))
+            case EngineFailed():
+                return replace(event, message=self._job.hide(event.message))
+            case RunNote():
+                return replace(event, text=self._job.hide(event.text))
+        return event
 
     def _take(self, event: EngineEvent) -> None:
         self.state.apply(event)
         match event:
+            case EngineSteps():
+                self.steps.take(event)
             case EngineBucket():
                 self._pending[event.index, event.side] = event
             case EngineStarted():
                 self._store.set_start(self.run.run_id, event.at)
+            case TransferCounts() if event.protocol != self._protocol:
+                self._protocol = event.protocol
+                self._store.set_protocol(self.run.run_id, event.protocol)
             case _:
                 self._flush()
         if isinstance(event, EngineProgress) and self._early and not self._looking:
-            self._looking = asyncio.create_task(self._look(self._early))
+            self._looking = asyncio.create_task(self._look(self._early, self._settled))
 
-    async def _look(self, early: EarlyStop) -> None:
+    async def _look(self, early: EarlyStop, settled: int) -> None:
         """End the curve soon if the verdict is known; a look that fails leaves the run alone."""
         try:
-            known = await asyncio.to_thread(early.verdict, self.state)
+            known = await asyncio.to_thread(early.verdict, self.state, settled)
         except Exception:
             logger.exception("run %s is not stopped early", self.run.run_id)
             return  # and does not look again
@@ -205,10 +237,30 @@ class LiveRun:
             self.state.finish(float(end))
             self._engine.send("finish", at=float(end))
 
-    def _flush(self) -> None:
+    def _flush(self, *, is_over: bool = False) -> None:
         if self._pending:
             self._store.save_buckets(self.run.run_id, self._pending.values())
             self._pending.clear()
+        self._settled = self.state.settle(patience=2 * self._job.arrival_timeout + 1)
+        self.steps.close_before(self._settled)
+        if is_over:
+            self.steps.close()
+        with_open = is_over or self.state.elapsed >= self._steps_due
+        if blocks := list(self.steps.changed(with_open=with_open)):
+            self._store.save_steps(self.run.run_id, blocks)
+        if with_open:
+            self._steps_due = self.state.elapsed + _STEPS_INTERVAL
+
+    @property
+    def complaint(self) -> str | None:
+        """Why the steps are not those that were played."""
+        finished = self.state.finished
+        if self.steps.late:
+            return "results of steps came too late to be counted"
+        if finished and finished.steps != self.steps.completed:
+            counted = finished.steps
+            return f"the load generator counted {counted} steps, it told of {self.steps.completed}"
+        return None
 
     def _outcome(self, exit_code: int) -> RunOutcome:
         if self.ending:
@@ -217,7 +269,7 @@ class LiveRun:
         if self.state.failure is None and finished and finished.completed_curve:
             return RunOutcome.COMPLETED
         if self.state.failure is None:
-            error_text = self._engine.last_error if self._engine else None
+            error_text = self._job.hide(self._engine.last_error or "") if self._engine else None
             ending = f"the load generator ended too early with exit code {exit_code}"
             self.state.failure = f"{ending}: {error_text}" if error_text else ending
         return RunOutcome.ABORTED

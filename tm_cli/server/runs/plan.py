@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
+import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,22 +14,26 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import Against, EngineJob, Probe, rate_refusal
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
+from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
-from tm_cli.server.runs.progress import ServerRun
+from tm_cli.server.runs.progress import NO_TRAITS, ServerRun
 from tm_cli.server.runs.stretches import stopped_after
 from tm_cli.server.runs.verdicts import facts
 from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.server.web.schemas import StartBody
+from tm_cli.server.web.schemas import StartBody, check_url
 from tm_cli.server.web.services import Quota, Services
+from tm_cli.values.placeholders import MissingValue
 from tm_cli.values.thresholds import stretch_problem
 
+_ORIGIN = re.compile(r"[^/?#]*//[^/?#]*")
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
-_MACRO = re.compile(r"\$\$[^\s$]+\$\$")
 
 
 def require_runnable(fields: ProfileFields) -> None:
@@ -42,15 +48,30 @@ def require_runnable(fields: ProfileFields) -> None:
             raise Refusal(f"{name} is not supported by the embedded server")
     if fields.variables_set_ids:
         raise Refusal("variablesSetIds is not supported by the embedded server")
+    _require_values(fields)
+
+
+def _require_values(fields: ProfileFields) -> None:
+    """Refuse macros that nothing fills in: they would be sent as they are written."""
+    names = {column for source in fields.data for column in source.read().columns}
     texts = {
         "targetUrl": fields.target_url,
-        "readinessUrl": fields.readiness_url or "",
         "requestBody": fields.request_body or "",
         "requestHeaders": "\n".join(value for _, value in fields.headers),
     }
-    for name, text in texts.items():
-        if found := _MACRO.search(text):
-            raise Refusal(f"{name} uses {found[0]}: the embedded server has no macros")
+    for place, text in texts.items():
+        if unknown := [name for name in MACRO.findall(text) if name not in names]:
+            missing = "no data set has that column" if names else "the profile has no data"
+            raise Refusal(f"{place} uses $${unknown[0]}$$: {missing}")
+    origin = _ORIGIN.match(fields.target_url)
+    fixed = {
+        "targetUrl": origin[0] if origin else "",
+        "readinessUrl": fields.readiness_url or "",
+    }
+    for place, text in fixed.items():
+        if found := MACRO.search(text):
+            where = "before its path" if place == "targetUrl" else "which has no macros"
+            raise Refusal(f"{place} uses {found[0]} {where}")
 
 
 def choose_region(asked: str | None, fields: ProfileFields, remote: Mapping[str, int]) -> str:
@@ -100,6 +121,9 @@ def engine_job(
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
             max_rps=quota.profile_rps,
+            data=fields.data,
+            client_certificate=fields.client_certificate,
+            http_version=fields.http_version,
             **further,
         )
     except ValidationError as error:
@@ -156,8 +180,9 @@ def load_of(
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
     An A/B run is comparable only with those against the same second target, a run with a warm-up
-    only with those that have the same.
+    only with those that have the same, and one of a locustfile only with those of the same text.
     """
+    further = _further_traits(fields)
     facts: Sequence[object] = (
         fields.target_url,
         fields.http_method,
@@ -167,6 +192,7 @@ def load_of(
         region,
         *([against_url] if against_url else []),
         *([["warm-up", warmup]] if warmup else []),  # older runs, which had none, stay comparable
+        *([name, value] for name, value in further.items() if value),
     )
     traits = {
         "target": fields.target_url,
@@ -176,8 +202,24 @@ def load_of(
         "region": region,
         "second target": against_url or "",
         "warm-up": f"{warmup:g}",
+        **further,
     }
     return LoadFingerprint(_digest(facts), traits)
+
+
+def _further_traits(fields: ProfileFields) -> dict[str, str]:
+    """What only some loads have; an empty text stands for those that have it not.
+
+    Modules that a locustfile imports are not known.
+    """
+    data = [[source.read().mode, source.csv] for source in fields.data]
+    file = fields.locustfile
+    played = [file.sha256, sorted(file.classes), sorted(file.tags)] if file else []
+    return NO_TRAITS | {
+        "data": _digest(data) if data else "",
+        "version of HTTP": fields.http_version or "",
+        "locustfile": _digest(played) if played else "",
+    }
 
 
 def _digest(facts: Sequence[object]) -> str:
@@ -199,14 +241,22 @@ async def prepare_run(
     """Check everything that can be checked before the start; raises `Refusal`."""
     fields = profile.fields
     require_runnable(fields)
+    filled = _with_values(fields, asked.values or {})
     region = choose_region(asked.region, fields, services.agents.workers)
-    addresses = await services.check_target(fields.target_url, region)
-    target = CheckedTarget(fields.target_url, addresses)
+    addresses = await services.check_target(filled.target_url, region)
+    target = CheckedTarget(filled.target_url, addresses)
     second = await _second_target(services, asked, target, region)
-    probe = await _probe(services, fields, region, asked.wait_for_target)
+    probe = await _probe(services, filled, region, asked.wait_for_target)
+    await _check_certificate(filled, region)
+    locustfile = _locustfile(services, fields, asked, region)
     warmup = warmup_of_run(asked.warmup, fields)
     thresholds = thresholds_of_run(asked.gate, fields.gate)
     _check_stretches(thresholds, fields, warmup)
+    if locustfile and thresholds.get("expectStatus"):
+        raise Refusal(
+            "gate: expectStatus is about the requests of a profile; in a locustfile, "
+            "catch_response says which answers are failures"
+        )
     load = load_of(fields, region, second.url if second else None, warmup)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
@@ -231,14 +281,62 @@ async def prepare_run(
     )
     job = engine_job(
         run.run_id,
-        fields,
+        filled,
         services.quota,
         target,
         second,
         probe=probe,
         expect_status=thresholds.get("expectStatus"),
+        values=(asked.values or {}) | _variables(locustfile),
+        locustfile=locustfile,
+        visit_timeout=locustfile.timeout if locustfile else None,
     )
     return run, job
+
+
+def _variables(locustfile: JobLocustfile | None) -> dict[str, str]:
+    """What a locustfile is given is as secret as what fills in a profile."""
+    return locustfile.place.variables if locustfile and locustfile.place else {}
+
+
+def _locustfile(
+    services: Services, fields: ProfileFields, asked: StartBody, region: str
+) -> JobLocustfile | None:
+    """The locustfile of a run; agents find theirs themselves. Raises `Refusal` without it."""
+    if fields.locustfile is None:
+        return None
+    if region != LOCAL:
+        return JobLocustfile(**fields.locustfile.model_dump())
+    return services.locustfiles.job(fields.locustfile, asked.locustfile)
+
+
+def _with_values(fields: ProfileFields, values: Mapping[str, str]) -> ProfileFields:
+    """The profile as it is sent; what is stored and compared keeps the placeholders."""
+    try:
+        filled = fields.filled(values)
+    except MissingValue as missing:
+        raise Refusal(f"The profile uses {missing}; the start has to bring it (`values`)") from None
+    if filled.target_url == fields.target_url:
+        return filled
+    try:
+        return filled.model_copy(update={"target_url": check_url(filled.target_url)})
+    except ValueError as problem:
+        raise Refusal(f"targetUrl: {problem}") from None
+
+
+async def _check_certificate(fields: ProfileFields, region: str) -> None:
+    """Refuse a client certificate that cannot be used; an agent has files of its own."""
+    certificate = fields.client_certificate
+    if certificate is None:
+        return
+    if not fields.target_url.startswith("https:"):
+        raise Refusal("clientCertificate: only an https target asks for a certificate")
+    if region == LOCAL:
+        context = ssl.create_default_context()
+        try:
+            await asyncio.to_thread(load_certificate, context, certificate)
+        except UnusableCertificate as error:
+            raise Refusal(f"clientCertificate: {error}") from None
 
 
 def warmup_of_run(asked: float | None, fields: ProfileFields) -> float:

@@ -40,6 +40,10 @@ class RunOutcome(StrEnum):
     ABORTED = "ABORTED"
 
 
+NO_TRAITS = {"data": "", "version of HTTP": "", "locustfile": ""}
+"""The traits that only some loads have, as of one that has none of them, such as older runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerRun:
     """One execution of a profile.

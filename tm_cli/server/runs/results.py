@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, compress
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from tm_cli.server.engine.job import UNEXPECTED_STATUS
 from tm_cli.server.engine.saturation import Flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge.facts import BlockCounts, Times
@@ -23,9 +24,16 @@ from tm_cli.server.validation import (
     Finite,
     Measure,
     UnreadableHistogram,
+    highest_equivalent,
     merge_encoded,
 )
-from tm_cli.server.workers.engine_events import EngineBucket, EngineFinished, TransferCounts
+from tm_cli.server.workers.engine_events import (
+    EngineBucket,
+    EngineFinished,
+    StepBucket,
+    TransferCounts,
+)
+from tm_cli.values.failures import UNEXPECTED_STATUS
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 
@@ -53,6 +61,15 @@ class JudgedCounts(Wire):
     response_codes: Counts
 
 
+class StepResults(Wire):
+    """What is judged of one step of a run, or of one of its sides, as the history keeps it."""
+
+    total_requests: Count
+    total_errors: Count
+    response_codes: Counts
+    latency_quantiles: Quantiles
+
+
 class SideResults(Wire):
     """The results of an A/B run's second target, as the history keeps and shows them."""
 
@@ -71,6 +88,7 @@ class SideResults(Wire):
     rps_series: Series
     latency_series: LatencySeries
     judged: JudgedCounts | None = None
+    steps: dict[str, StepResults] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, results: Results) -> SideResults:
@@ -90,6 +108,7 @@ class SideResults(Wire):
             rps_series=results.rps_series,
             latency_series=results.latency_series,
             judged=results.judged,
+            steps=dict(results.steps),
         )
 
 
@@ -100,7 +119,8 @@ class Results:
     Those of an A/B run are of the profile's target; `against` are those of the second one.
     `addresses` are the requests by address of the target, `bodies` the bytes of bodies by status,
     `repeated` the requests that were sent again on a new connection. With a warm-up the quantiles
-    are of what comes after it, and `judged` are the counts of that; all else is of the whole run.
+    and `steps` are of what comes after it, and `judged` are the counts of that; all else is of the
+    whole run.
     `cpu_pressure`: the share of the time in which tasks waited for a CPU of the load generator.
     """
 
@@ -120,6 +140,7 @@ class Results:
     repeated: int = 0
     against: Results | None = None
     judged: JudgedCounts | None = None
+    steps: Mapping[str, StepResults] = field(default_factory=dict)
     cpu_pressure: float | None = None
 
     def with_counts(
@@ -204,7 +225,7 @@ def _side(
     shortfall = finished.shortfall if finished else planned - sent if is_complete else 0
     completed = sum(bucket.completed for bucket in buckets)
     errors = sum(bucket.errors for bucket in buckets)
-    codes = _codes(buckets)
+    codes = codes_of(buckets)
     if max(planned, sent, completed, errors, *codes.values()) > MAX_COUNT:
         raise ValueError("the load generator counted more requests than there can be")
     judged = stretch(buckets, warmup)
@@ -289,11 +310,11 @@ def count(buckets: Sequence[EngineBucket]) -> JudgedCounts:
         sent=sum(bucket.sent for bucket in buckets),
         total_requests=sum(bucket.completed for bucket in buckets),
         total_errors=sum(bucket.errors for bucket in buckets),
-        response_codes=_codes(buckets),
+        response_codes=codes_of(buckets),
     )
 
 
-def _codes(buckets: Iterable[EngineBucket]) -> dict[str, int]:
+def codes_of(buckets: Iterable[EngineBucket | StepBucket]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for bucket in buckets:
         counts.update(bucket.codes)
@@ -347,7 +368,7 @@ def blocks(buckets: Sequence[EngineBucket], whole: int = 0) -> list[Times]:
     UnreadableHistogram.
     """
     joined, _ = _joined(buckets, whole)
-    return [_times(bucket.response for bucket in part) for part in joined]
+    return [times_of(bucket.response for bucket in part) for part in joined]
 
 
 def block_counts(
@@ -360,7 +381,7 @@ def block_counts(
             begin + index * seconds,
             begin + (index + 1) * seconds,
             sum(bucket.completed for bucket in part),
-            _ended(part),
+            ended(part),
         )
         for index, part in enumerate(joined)
     ]
@@ -376,15 +397,30 @@ def _joined(buckets: Sequence[EngineBucket], whole: int) -> tuple[list[list[Engi
     return joined, size * BUCKET_SECONDS
 
 
-def _ended(buckets: Sequence[EngineBucket]) -> dict[str, int]:
-    codes = _codes(buckets)
+def ended(buckets: Sequence[EngineBucket | StepBucket]) -> dict[str, int]:
+    """How the requests of some buckets ended, by metric."""
+    codes = codes_of(buckets)
     counts = {"errors": sum(bucket.errors for bucket in buckets)}
     counts |= {f"errors_{name}": count for name, count in error_classes(codes).items()}
     return counts | {f"status_{code}": count for code, count in successes(codes).items()}
 
 
-def _times(encoded: Iterable[str]) -> Times:
+def times_of(encoded: Iterable[str]) -> Times:
+    """The response times in some histograms, in microseconds; raises UnreadableHistogram."""
     merged = merge_encoded(encoded)
     # ten times quicker than the library's iterator, which works out much more
-    counts = enumerate(merged.counts[: merged.counts_len])
-    return [(max(merged.get_value_from_index(at), 1), count) for at, count in counts if count]
+    counts = merged.counts[: merged.counts_len]
+    taken = compress(range(len(counts)), counts)
+    return [(max(merged.get_value_from_index(at), 1), counts[at]) for at in taken]
+
+
+def quantiles_of(times: Times) -> Quantiles:
+    """The quantiles of response times as a histogram of them has them, in milliseconds."""
+    up_to = list(accumulate(count for _, count in times))
+    if not up_to:
+        return {}
+    ranks = {name: max(int(share * up_to[-1] / 100 + 0.5), 1) for name, share in QUANTILES.items()}
+    return {
+        name: round(highest_equivalent(times[bisect_left(up_to, rank)][0]) / 1000, 3)
+        for name, rank in ranks.items()
+    }

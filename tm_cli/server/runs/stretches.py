@@ -20,6 +20,7 @@ from tm_cli.server.runs.results import (
     stretch,
     successes,
 )
+from tm_cli.server.runs.steps import StepBlock, measured_steps
 from tm_cli.server.store.stored_rows import StoredRow
 from tm_cli.server.workers.engine_events import EngineBucket
 
@@ -60,18 +61,26 @@ class Stretches:
         after_warmup = int(run.stopped_after / BUCKET_SECONDS) - self.warmup
         return self.warmup + max(after_warmup, 0) // size * size
 
-    def with_blocks(self, run: RunFacts, buckets: Sequence[EngineBucket]) -> RunFacts:
+    def with_blocks(
+        self, run: RunFacts, buckets: Sequence[EngineBucket], steps: Sequence[StepBlock] = ()
+    ) -> RunFacts:
         """A run with its blocks; one that was stopped early has no times of its last, open one."""
         if run.stopped_after is None:
-            return self._measured(run, buckets)
+            return self._measured(run, buckets, steps)
         first = [bucket for bucket in buckets if bucket.index < self.end(run)]
         times = quantiles(stretch(first, run.warmup))
-        return self._measured(replace(run, quantiles_ms=times), first)
+        return self._measured(replace(run, quantiles_ms=times), first, steps)
 
-    def up_to(self, end: int, run: RunFacts, buckets: Sequence[EngineBucket]) -> RunFacts:
+    def up_to(
+        self,
+        end: int,
+        run: RunFacts,
+        buckets: Sequence[EngineBucket],
+        steps: Sequence[StepBlock] = (),
+    ) -> RunFacts:
         """What a run had measured after so many buckets."""
         if self.end(run) <= end:
-            return replace(self.with_blocks(run, buckets), quantiles_ms=run.quantiles_ms)
+            return replace(self.with_blocks(run, buckets, steps), quantiles_ms=run.quantiles_ms)
         first = [bucket for bucket in buckets if bucket.index < end]
         judged = stretch(first, run.warmup)
         then = count(judged)
@@ -83,7 +92,7 @@ class Stretches:
             seconds=end * BUCKET_SECONDS - run.warmup,
             **counted(then),
         )
-        return self._measured(shorter, first)
+        return self._measured(shorter, first, steps)
 
     def converted(self, run: RunFacts, end: int, whole: Sequence[EngineBucket]) -> RunFacts:
         """A run with the response times that it would have had over so many buckets.
@@ -96,7 +105,7 @@ class Stretches:
             name: value * here[name] / there[name] if there.get(name) and here.get(name) else value
             for name, value in run.quantiles_ms.items()
         }
-        return replace(run, quantiles_ms=times)
+        return replace(run, quantiles_ms=times, steps={})
 
     def _times(self, end: int, buckets: Sequence[EngineBucket]) -> dict[str, float]:
         if end not in self._shape:
@@ -104,7 +113,9 @@ class Stretches:
             self._shape[end] = quantiles(first)
         return self._shape[end]
 
-    def _measured(self, run: RunFacts, buckets: Sequence[EngineBucket]) -> RunFacts:
+    def _measured(
+        self, run: RunFacts, buckets: Sequence[EngineBucket], steps: Sequence[StepBlock]
+    ) -> RunFacts:
         """A run with what its buckets tell: blocks, and the stretches that have thresholds."""
         parts = {
             part: stretch(buckets, part.begin, math.inf if part.end is None else part.end)
@@ -121,12 +132,13 @@ class Stretches:
             for part, inside in parts.items()
         }
         judged = stretch(buckets, run.warmup)
-        return replace(
+        found = replace(
             run,
             blocks=blocks(judged, self.judged),
             block_counts=block_counts(judged, run.warmup, self.judged),
             stretches=stretches,
         )
+        return replace(found, steps=measured_steps(found, steps))
 
 
 def counted(judged: JudgedCounts) -> dict[str, Any]:

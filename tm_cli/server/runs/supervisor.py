@@ -14,6 +14,7 @@ from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.runs.live_run import EarlyStop, LiveRun, Look
 from tm_cli.server.runs.progress import RunOutcome, ServerRun
 from tm_cli.server.runs.results import Results, no_results, summarize_partial
+from tm_cli.server.runs.steps import with_steps
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.runs import RunStore
 from tm_cli.server.web.bodies import Refusal
@@ -118,9 +119,10 @@ class Supervisor:
     ) -> tuple[Results, str | None]:
         """Summarize the stored buckets of a run; also return the problem, if any."""
         try:
-            return summarize_partial(
+            results, damage = summarize_partial(
                 self.runs.buckets(run.run_id), curve_end=curve_end, warmup=run.warmup, **facts
             )
+            return with_steps(results, self.runs.steps(run.run_id)), damage
         except sqlite3.Error:  # the file may be readable later
             raise
         except Exception as error:
@@ -163,6 +165,7 @@ class Supervisor:
             elapsed=state.elapsed,
             flags=state.flags,
         )
+        complaint = complaint or live.complaint
         if complaint and outcome is RunOutcome.COMPLETED:
             outcome, state.failure = RunOutcome.ABORTED, complaint
         results = results.with_counts(state.addresses, state.transfers)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import (
     BaselineChoice,
@@ -24,10 +26,18 @@ from tm_cli.server.judge.baseline import differences, not_failed
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
 from tm_cli.server.judge.statistics.welch_test import against_history, welch
+from tm_cli.server.judge.steps import step_documents
 from tm_cli.server.judge.verdict import compare, judge_by
 from tm_cli.server.profiles import LOCAL, display_name
-from tm_cli.server.runs.progress import RunOutcome, RunState, ServerRun
-from tm_cli.server.runs.results import JudgedCounts, SideResults, mean_body, summarize
+from tm_cli.server.runs.progress import NO_TRAITS, RunOutcome, RunState, ServerRun
+from tm_cli.server.runs.results import (
+    JudgedCounts,
+    SideResults,
+    StepResults,
+    mean_body,
+    summarize,
+)
+from tm_cli.server.runs.steps import StepBlock, blocks_of, known_steps, with_steps
 from tm_cli.server.runs.stretches import Stretches, counted, stopped_after
 from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.history import HistoryStore, StoredVerdict, result_columns
@@ -88,7 +98,7 @@ class Judge:
         if row is None:
             return run
         stretches, known = Stretches.of(row, thresholds), self._facts_with_snapshot(row)
-        return stretches.with_blocks(known, self._own_buckets(row["run_id"]))
+        return stretches.with_blocks(known, *self._own(row["run_id"]))
 
     def on_common_stretch(
         self, first: StoredRow, second: StoredRow, thresholds: Thresholds
@@ -97,9 +107,10 @@ class Judge:
         stretches = Stretches.of(first, thresholds)
         runs = self._facts_with_snapshot(first), self._facts_with_snapshot(second)
         end = min(map(stretches.end, runs))
-        buckets = [self._own_buckets(row["run_id"]) for row in (first, second)]
+        rows = first, second
         here, there = (
-            stretches.up_to(end, run, own) for run, own in zip(runs, buckets, strict=True)
+            stretches.up_to(end, run, *self._own(row["run_id"]))
+            for run, row in zip(runs, rows, strict=True)
         )
         return here, there
 
@@ -117,6 +128,10 @@ class Judge:
         results = summarize(
             first, curve_end=end, elapsed=end, flags=state.flags_so_far, warmup=run.warmup
         )
+        warmup, size = blocks_of(run)
+        complete = (buckets - warmup) // size
+        steps = [step for step in self.runs.steps(run.run_id) if step.position < complete]
+        results = with_steps(results, steps)
         row = {
             **(self.runs.find(run.run_id) or {}),
             **result_columns(
@@ -146,8 +161,7 @@ class Judge:
         if row["against_url"]:
             return self._ab_sides(row)
         stretches = Stretches.of(row, thresholds_of(row))
-        own = self._own_buckets(row["run_id"])
-        run = stretches.with_blocks(self._facts_with_snapshot(row), own)
+        run = stretches.with_blocks(self._facts_with_snapshot(row), *self._own(row["run_id"]))
         rows = self.history.completed_before(row["id"], row["profile_id"])
         earlier = self._converted(list(map(self.facts, rows)), run, stretches)
         return run, self._choice(run, earlier, row, stretches)
@@ -166,7 +180,7 @@ class Judge:
             if whole.stopped_after is not None or not is_comparable:
                 continue
             try:
-                curve = self._own_buckets(self._run_id(whole))
+                curve, _ = self._own(self._run_id(whole))
                 end = stretches.end(run)
                 return [stretches.converted(other, end, curve) for other in earlier]
             except ValueError:  # its measurements are damaged
@@ -205,7 +219,7 @@ class Judge:
             return run
         known = replace(self._facts_with_snapshot(row), quantiles_ms=run.quantiles_ms)
         try:
-            return stretches.up_to(end, known, self._own_buckets(row["run_id"]))
+            return stretches.up_to(end, known, *self._own(row["run_id"]))
         except ValueError as error:
             raise _DamagedMeasurements(run.history_id, str(error)) from error
 
@@ -218,17 +232,18 @@ class Judge:
 
     def _ab_sides(self, row: StoredRow) -> tuple[RunFacts, RunFacts]:
         stretches = Stretches.of(row, thresholds_of(row))
-        buckets = self.runs.buckets(row["run_id"])
         now, before = (
-            stretches.with_blocks(
-                run, [replace(bucket, side=0) for bucket in buckets if bucket.side == side]
-            )
+            stretches.with_blocks(run, *self._own(row["run_id"], side))
             for side, run in enumerate((self.facts(row), other_facts(row, self.now())))
         )
         return now, before
 
-    def _own_buckets(self, run_id: str) -> list[EngineBucket]:
-        return [bucket for bucket in self.runs.buckets(run_id) if bucket.side == 0]
+    def _own(self, run_id: str, side: int = 0) -> tuple[list[EngineBucket], list[StepBlock]]:
+        """The buckets of a run, or of one of its sides, and its steps."""
+        return (
+            [replace(one, side=0) for one in self.runs.buckets(run_id) if one.side == side],
+            [block for block in self.runs.steps(run_id) if block.side == side],
+        )
 
     def _run_id(self, run: RunFacts) -> str:
         row = self.history.find(run.history_id)
@@ -275,14 +290,14 @@ def thresholds_of(row: StoredRow) -> Thresholds:
 def facts(row: StoredRow, now: datetime) -> RunFacts:
     """What the judge needs of a history row, without response times by blocks."""
     counts = JudgedCounts.model_validate_json(row["judged"]) if row["judged"] else _whole(row)
-    return RunFacts(
+    run = RunFacts(
         history_id=row["id"],
         verdict=row["auto_verdict"],
         fingerprint=row["fingerprint"],
         quantiles_ms=json.loads(row["latency_quantiles"]),
         generator_saturated=bool(row["generator_saturated"]),
         # earlier runs had no warm-up
-        traits={"warm-up": "0"} | json.loads(row["traits"]),
+        traits={"warm-up": "0"} | NO_TRAITS | json.loads(row["traits"]),
         seconds=float(row["duration_seconds"]) - row["warmup"],
         age=round((now - read_time(row["finished_at"])).total_seconds(), 3),
         notes=tuple(json.loads(row["notes"])),
@@ -295,6 +310,10 @@ def facts(row: StoredRow, now: datetime) -> RunFacts:
         mean_body=mean_body(json.loads(row["response_codes"]), json.loads(row["bodies"])),
         **counted(counts),
     )
+    return replace(run, steps=known_steps(run, _STEPS.validate_json(row["steps"])))
+
+
+_STEPS = TypeAdapter(dict[str, StepResults])
 
 
 def _whole(row: StoredRow) -> JudgedCounts:
@@ -310,7 +329,7 @@ def _whole(row: StoredRow) -> JudgedCounts:
 def other_facts(row: StoredRow, now: datetime) -> RunFacts:
     other = SideResults.model_validate_json(row["against"])
     counts = other.judged or JudgedCounts(**{name: getattr(other, name) for name in _COUNTED})
-    return replace(
+    run = replace(
         facts(row, now),
         quantiles_ms=other.latency_quantiles,
         addresses=other.addresses,
@@ -318,6 +337,7 @@ def other_facts(row: StoredRow, now: datetime) -> RunFacts:
         mean_body=mean_body(other.response_codes, other.bodies),
         **counted(counts),
     )
+    return replace(run, steps=known_steps(run, other.steps))
 
 
 _COUNTED = tuple(JudgedCounts.model_fields)
@@ -352,13 +372,13 @@ def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, An
             for code in sorted(_codes(newer) | _codes(older))
         },
         "notComparable": difference,
-        "comparisons": [] if difference else _judged(judge, newer, older, earlier),
+        **({"comparisons": []} if difference else _judged(judge, newer, older, earlier)),
     }
 
 
 def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     thresholds = thresholds_of(newer)
     completed = not_failed([judge.facts(row) for row in reversed(earlier)], thresholds)
     passed = [run for run in completed if run.verdict == "PASS"]
@@ -372,7 +392,11 @@ def _judged(
         completed=completed,
         is_named=True,
     )
-    return [finding.document() for finding in found]
+    steps = step_documents(run, other, found, thresholds)
+    return {
+        "comparisons": [finding.document() for finding in found if finding.step is None],
+        **({"steps": steps} if steps else {}),
+    }
 
 
 def _head(row: StoredRow) -> dict[str, Any]:

@@ -53,8 +53,8 @@ _COMPARED = """
     total_requests, total_errors, avg_rps, peak_rps, success_rate, response_codes,
     latency_quantiles, generator_saturated, downstream_saturated, flaky_dispatch,
     auto_verdict, auto_verdict_reasons, notes, addresses, bodies, repeated, judged, cpu_pressure,
-    profile_id, profile_name, target_url, region, tags, triggered_by, fingerprint, duration, loop,
-    started_at, traits, against_url, gate, wish, wished_id, warmup
+    steps, profile_id, profile_name, target_url, region, tags, triggered_by, fingerprint, duration,
+    loop, started_at, traits, against_url, gate, wish, wished_id, warmup
 """
 # All but the series, which of a two-day run are megabytes. The rest is read even where it is not
 # shown, so that a list and a detail agree on what is damaged.
@@ -245,6 +245,7 @@ def result_columns(
         "repeated": results.repeated,
         "judged": results.judged.model_dump_json(by_alias=True) if results.judged else None,
         "cpu_pressure": results.cpu_pressure,
+        "steps": json.dumps({name: step.to_wire() for name, step in results.steps.items()}),
         "against": SideResults.of(results.against).model_dump_json(by_alias=True)
         if results.against
         else None,

@@ -11,6 +11,7 @@ from datetime import datetime
 from pydantic import TypeAdapter
 
 from tm_cli.server.runs.progress import ServerRun
+from tm_cli.server.runs.steps import StepBlock
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.stored_rows import StoredRow, checked
 from tm_cli.server.validation import read_time, wire_time
@@ -18,6 +19,7 @@ from tm_cli.server.workers.engine_events import EngineBucket
 
 _UNKNOWN = "1970-01-01T00:00:00Z"
 _BUCKET = TypeAdapter(EngineBucket)
+_STEP = TypeAdapter(StepBlock)
 
 
 class RunStore:
@@ -56,6 +58,14 @@ class RunStore:
                 "UPDATE runs SET started_at = ? WHERE run_id = ?", [wire_time(at), run_id]
             )
 
+    def set_protocol(self, run_id: str, protocol: str) -> None:
+        """Note how the target is spoken to; it is no part of what makes runs comparable."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE runs SET traits = json_set(traits, '$.protocol', ?) WHERE run_id = ?",
+                [protocol, run_id],
+            )
+
     def find(self, run_id: str) -> StoredRow | None:
         row = self._database.row("SELECT * FROM runs WHERE run_id = ?", [run_id])
         return checked(row) if row else None
@@ -92,6 +102,23 @@ class RunStore:
         except (ValueError, TypeError, RecursionError) as error:
             raise ValueError("its measurements are damaged in the database") from error
 
+    def save_steps(self, run_id: str, blocks: Iterable[StepBlock]) -> None:
+        """Write blocks of steps; a block that is there already is replaced."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO steps VALUES (:run_id, :side, :name, :position, :completed,"
+                " :codes, :failures, :packed)",
+                [_step_values(run_id, block) for block in blocks],
+            )
+
+    def steps(self, run_id: str) -> list[StepBlock]:
+        """The steps of a run by side, name and block; raises ValueError when one is damaged."""
+        sql = "SELECT * FROM steps WHERE run_id = ? ORDER BY side, name, position"
+        try:
+            return [_step(row) for row in self._database.rows(sql, [run_id])]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError("its steps are damaged in the database") from error
+
 
 def _run(row: StoredRow) -> ServerRun:
     return ServerRun(
@@ -117,6 +144,18 @@ def _run(row: StoredRow) -> ServerRun:
 def _bucket_values(run_id: str, bucket: EngineBucket) -> dict[str, object]:
     codes, failures = json.dumps(bucket.codes), json.dumps(bucket.failures)
     return asdict(bucket) | {"run_id": run_id, "codes": codes, "failures": failures}
+
+
+def _step_values(run_id: str, block: StepBlock) -> dict[str, object]:
+    codes, failures = json.dumps(block.codes), json.dumps(block.failures)
+    return asdict(block) | {"run_id": run_id, "codes": codes, "failures": failures}
+
+
+def _step(row: sqlite3.Row) -> StepBlock:
+    values = dict(row)
+    for column in ("codes", "failures"):
+        values[column] = json.loads(row[column])
+    return _STEP.validate_python(values)
 
 
 def _bucket(row: sqlite3.Row) -> EngineBucket:

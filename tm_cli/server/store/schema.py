@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tm_cli.errors import ConfigurationError
 
-VERSION = 5
+VERSION = 6
 
 SCHEMA = """
 CREATE TABLE settings (
@@ -70,6 +70,19 @@ CREATE TABLE buckets (
     PRIMARY KEY (run_id, side, position)
 );
 
+-- What arrivals of several requests consist of.
+CREATE TABLE steps (
+    run_id    TEXT    NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+    side      INTEGER NOT NULL,
+    name      TEXT    NOT NULL,
+    position  INTEGER NOT NULL,     -- of a block of the curve after the warm-up
+    completed INTEGER NOT NULL,
+    codes     TEXT    NOT NULL,
+    failures  TEXT    NOT NULL,
+    packed    BLOB    NOT NULL,     -- response times
+    PRIMARY KEY (run_id, side, name, position)
+);
+
 -- A run has its row here as soon as it is over, and not before.
 CREATE TABLE history (
     id                           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -104,6 +117,7 @@ CREATE TABLE history (
     repeated                     INTEGER NOT NULL DEFAULT 0,    -- requests that were sent again
     judged                       TEXT,             -- counts without the warm-up, if there was one
     cpu_pressure                 REAL,             -- share of the time that tasks waited for a CPU
+    steps                        TEXT    NOT NULL DEFAULT '{}', -- results by step, if there are any
     CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')
 );
 CREATE INDEX history_by_creation ON history (created_at DESC, id DESC);
@@ -174,6 +188,20 @@ ALTER TABLE history ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs    ADD COLUMN warmup       REAL NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN judged       TEXT;
 ALTER TABLE history ADD COLUMN cpu_pressure REAL;
+""",
+    5: """
+CREATE TABLE steps (
+    run_id    TEXT    NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+    side      INTEGER NOT NULL,
+    name      TEXT    NOT NULL,
+    position  INTEGER NOT NULL,
+    completed INTEGER NOT NULL,
+    codes     TEXT    NOT NULL,
+    failures  TEXT    NOT NULL,
+    packed    BLOB    NOT NULL,
+    PRIMARY KEY (run_id, side, name, position)
+);
+ALTER TABLE history ADD COLUMN steps TEXT NOT NULL DEFAULT '{}';
 """,
 }
 """From one version to the next, each in one transaction."""

@@ -15,7 +15,14 @@ from pydantic import AfterValidator, Field, Strict, TypeAdapter
 
 from tm_cli.server.judge.thresholds import Thresholds
 from tm_cli.server.runs.progress import RunOutcome
-from tm_cli.server.runs.results import JudgedCounts, LatencySeries, Quantiles, Series, SideResults
+from tm_cli.server.runs.results import (
+    JudgedCounts,
+    LatencySeries,
+    Quantiles,
+    Series,
+    SideResults,
+    StepResults,
+)
 from tm_cli.server.validation import (
     MAX_COUNT,
     Count,
@@ -148,6 +155,7 @@ _COLUMNS: dict[str, _Column] = {
     "repeated": _COUNT,
     "judged": (_json(JudgedCounts) | None, None),
     "cpu_pressure": (Measure | None, None),
+    "steps": (_json(dict[Text, StepResults]), "{}"),
     "profile_id": _COUNT,
     "profile_name": _TEXT,
     "target_url": _TEXT,

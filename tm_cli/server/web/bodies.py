@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from tm_cli.server.validation import problems
+from tm_cli.values.placeholders import hide_values
 
 
 class Refusal(Exception):
@@ -30,6 +31,11 @@ class Refusal(Exception):
         self.code = code
         self.headers = headers
 
+    def hiding(self, values: Mapping[str, str]) -> Refusal:
+        """Return the same without values that are shown nowhere."""
+        message = hide_values(self.message, values)
+        return Refusal(message, status=self.status, code=self.code, headers=self.headers)
+
     @property
     def envelope(self) -> dict[str, str]:
         """The body of the answer, in characters that can be sent."""
@@ -40,18 +46,20 @@ class Refusal(Exception):
 
 
 MAX_BYTES = 1024 * 1024
+MAX_PROFILE_BYTES = 16 * 1024 * 1024
+"""A profile may have data; what is no ASCII takes up to six times its length in JSON."""
 MAX_DEPTH = 64
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read_model(request: Request, model: type[Model]) -> Model:
-    return validated(model, await read_json(request))
+async def read_model(request: Request, model: type[Model], *, most: int = MAX_BYTES) -> Model:
+    return validated(model, await read_json(request, most=most))
 
 
-async def read_json(request: Request) -> Any:
+async def read_json(request: Request, *, most: int = MAX_BYTES) -> Any:
     """Read the body, which must be there, as JSON; raises `Refusal`."""
-    body = await read_bytes(request)
+    body = await read_bytes(request, most=most)
     if not body:
         raise Refusal("The request has no body")
     return parse_json(request, body)
@@ -64,15 +72,15 @@ def parse_json(request: Request, body: bytes) -> Any:
     return strict_json(body)
 
 
-async def read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request, *, most: int = MAX_BYTES) -> bytes:
     """Read the whole body, or refuse it once it is longer than the server takes."""
     chunks: list[bytes] = []
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > MAX_BYTES:
-                raise Refusal(f"The body is longer than {MAX_BYTES} bytes", status=413)
+            if size > most:
+                raise Refusal(f"The body is longer than {most} bytes", status=413)
             chunks.append(chunk)
     except ClientDisconnect:
         raise Refusal("The body is incomplete: its client has gone") from None

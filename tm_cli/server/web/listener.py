@@ -44,7 +44,8 @@ class ServeOptions:
     its own on loopback, too. `hostnames` are names under which clients may call it. `slots` is
     how many requests of one run may be under way at the same time. `head_timeout` is how many
     seconds a client has for a TLS handshake and the head of a request. `ca_file` has certificates
-    that are trusted for targets in addition to the system's.
+    that are trusted for targets in addition to the system's. `locustfiles` are those that the
+    server plays for everyone.
     """
 
     data_dir: Path
@@ -60,6 +61,7 @@ class ServeOptions:
     hostnames: Sequence[str] = ()
     head_timeout: float = HEAD_TIMEOUT
     ca_file: str | None = None
+    locustfiles: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, slots=True)

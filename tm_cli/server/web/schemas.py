@@ -11,10 +11,23 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from tm_cli.server.engine.locustfiles.reference import LocustfileReference
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge import Thresholds
-from tm_cli.server.profiles import CurvePoint, ProfileFields, Schedule, Slot, Wire, trim
+from tm_cli.server.profiles import (
+    ClientCertificate,
+    CurvePoint,
+    DataSource,
+    HttpVersion,
+    ProfileFields,
+    Schedule,
+    Slot,
+    Wire,
+    trim,
+)
 from tm_cli.server.targets import literal_refusal
+from tm_cli.values.data_sets import LONGEST_CSV, MOST_DATA_SETS, repeated_column, size_of
+from tm_cli.values.placeholders import has_any
 from tm_cli.values.urls import with_ascii_host
 
 
@@ -29,6 +42,7 @@ def is_timezone(name: str) -> bool:
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ORIGIN = re.compile(r"^([^/?#]*(?://[^/?#]*)?).*$", re.DOTALL)
 _TAG = re.compile(r"[a-z0-9._-]{1,60}")
 
 
@@ -45,8 +59,13 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_url(url: str) -> str:
-    """Accept an absolute http(s) URL; macros are fine here, and looked at when a run starts."""
+def check_url(url: str) -> str:
+    """Accept an absolute http(s) URL.
+
+    Macros and placeholders are fine here, and looked at when a run starts.
+    """
+    if has_any(_ORIGIN.sub(r"\1", url)):
+        return _check_characters(url)
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -54,11 +73,16 @@ def _check_url(url: str) -> str:
         raise ValueError(f"is not a URL: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an absolute http or https URL")
-    if any(char <= " " or char == "\x7f" for char in url):
-        raise ValueError("must not contain blanks or control characters")
+    _check_characters(url)
     url = url if "$$" in parts.netloc else with_ascii_host(url)
     if refusal := literal_refusal(urlsplit(url).hostname or ""):
         raise ValueError(refusal)
+    return url
+
+
+def _check_characters(url: str) -> str:
+    if any(char <= " " or char == "\x7f" for char in url):
+        raise ValueError("must not contain blanks or control characters")
     return url
 
 
@@ -99,9 +123,27 @@ def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _check_data(sources: list[DataSource]) -> list[DataSource]:
+    if size_of(source.csv for source in sources) > LONGEST_CSV:
+        raise ValueError(f"must have at most {LONGEST_CSV:,} bytes")
+    if column := repeated_column([source.read() for source in sources]):
+        raise ValueError(f"has the column {column} twice; a macro has one value")
+    return sources
+
+
+Data = Annotated[list[DataSource], Field(max_length=MOST_DATA_SETS), AfterValidator(_check_data)]
+
+
+def _check_certificate(certificate: ClientCertificate) -> ClientCertificate:
+    if certificate.password and not has_any(certificate.password):
+        raise ValueError("password must be a placeholder such as ${NAME}, which is not stored")
+    return certificate
+
+
+Certificate = Annotated[ClientCertificate, AfterValidator(_check_certificate)]
 Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
 Name = Annotated[str, AfterValidator(_check_name)]
-Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_check_url)]
+Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(check_url)]
 Script = Annotated[str, StringConstraints(max_length=50_000)]
 Headers = Annotated[str, StringConstraints(max_length=50_000), AfterValidator(_check_headers)]
 Method = Annotated[
@@ -160,6 +202,10 @@ class ProfileBody(Wire):
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
+    data: Data | None = None
+    client_certificate: Certificate | None = None
+    http_version: HttpVersion | None = None
+    locustfile: LocustfileReference | None = None
 
     @model_validator(mode="after")
     def _check_curve(self) -> ProfileBody:
@@ -180,7 +226,7 @@ class ProfileBody(Wire):
             if (value := getattr(self, name)) is not None and value != ""
         }
         given["points"] = tuple(self.points)
-        for name in ("auto_alert_recipients", "variables_set_ids"):
+        for name in ("auto_alert_recipients", "variables_set_ids", "data"):
             if name in given:
                 given[name] = tuple(given[name])
         if self.schedule:
@@ -201,7 +247,27 @@ def _check_tag(tag: str) -> str:
     return tag
 
 
+Values = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")],
+        Annotated[str, Field(max_length=50_000)],
+    ],
+    Field(max_length=200),
+]
 Tag = Annotated[str, AfterValidator(_check_tag)]
+
+
+class LocustfileSource(Wire):
+    """Where the locustfile of a run is on this machine, and the variables that it reads.
+
+    `directory` is where it runs. Nothing of this is stored.
+    """
+
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    directory: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    variables: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=32_768)]], Field(max_length=50)
+    ] = Field(default_factory=dict, repr=False)
 
 
 class StartBody(Wire):
@@ -211,7 +277,7 @@ class StartBody(Wire):
     against a second target, `gate` holds thresholds that differ from the defaults,
     `wait_for_target` and `warmup` are in seconds and replace those of the profile, as `stop_early`
     does: whether the run ends as soon as its verdict is known, which an A/B run does unless it is
-    told not to.
+    told not to. `values` are those of the placeholders; they are not stored.
     """
 
     region: Region | None = None
@@ -222,6 +288,8 @@ class StartBody(Wire):
     wait_for_target: WaitTime | None = None
     warmup: Warmup | None = None
     stop_early: bool | None = None
+    values: Values | None = None
+    locustfile: LocustfileSource | None = None
 
 
 class PlanBody(Wire):

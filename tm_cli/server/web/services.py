@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from starlette.requests import HTTPConnection, Request
 
 from tm_cli.runtime.clock import Clock
+from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.profiles import LOCAL, StoredProfile
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
@@ -123,6 +124,7 @@ class Services:
     identity: IdentityProof
     quota: Quota
     clock: Clock
+    locustfiles: Locustfiles
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:

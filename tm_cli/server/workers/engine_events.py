@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -27,8 +27,11 @@ from tm_cli.server.validation import (
 _MAX_INDEX = 10**8
 _FIRST_YEAR = 1000  # earlier ones have fewer digits
 _MAX_MESSAGE = 2000
+_MAX_STEPS = 1000
+_MAX_STEP_NAME = 1000
 
 
+BucketIndex = Annotated[Count, Field(le=_MAX_INDEX)]
 Side = Annotated[Count, Field(le=1)]
 Share = Annotated[Measure, Field(le=1)]
 
@@ -48,7 +51,7 @@ class EngineBucket:
     with. Otherwise it is 0.
     """
 
-    index: Annotated[Count, Field(le=_MAX_INDEX)]
+    index: BucketIndex
     planned: Count
     sent: Count
     completed: Count
@@ -64,8 +67,12 @@ class EngineBucket:
     @property
     def errors(self) -> int:
         """Failures, and responses of status 400 and above."""
-        refused = sum(count for code, count in self.codes.items() if int(code) >= 400)
-        return refused + sum(self.failures.values())
+        return errors_of(self.codes, self.failures)
+
+
+def errors_of(codes: dict[str, int], failures: dict[str, int]) -> int:
+    refused = sum(count for code, count in codes.items() if int(code) >= 400)
+    return refused + sum(failures.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,8 @@ class EngineResumed:
 class EngineFinished:
     """The final event of an engine; `completed_curve` is False after a stop.
 
-    `cpu_pressure`: the share of the time in which some task waited for a CPU; None if unknown.
+    `steps` is how many steps were played. `cpu_pressure`: the share of the time in which some task
+    waited for a CPU; None if unknown.
     """
 
     completed_curve: bool
@@ -118,6 +126,7 @@ class EngineFinished:
     shortfall: Count
     flags: Flags
     cpu_pressure: Share | None = None
+    steps: Count = 0
 
 
 Message = Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_MESSAGE])]
@@ -139,9 +148,23 @@ class EngineFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunNote:
-    """A note for the history row, from the coordinator of several engines."""
+    """A note for the history row, from the master of several engines."""
 
-    text: str
+    text: Message
+
+
+@dataclass(frozen=True, slots=True)
+class MasterListening:
+    """The first event of a master: workers may connect to this port."""
+
+    port: Annotated[Count, Field(ge=1, le=65535)]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDropped:
+    """The master has given a worker up, so that it may be ended."""
+
+    worker: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +177,48 @@ class AddressCounts:
 
 @dataclass(frozen=True, slots=True)
 class TransferCounts:
-    """Of a side's target so far: bytes of bodies by status, and requests that were sent again."""
+    """Of a side's target so far: bytes of bodies by status, and requests that were sent again.
+
+    `protocol` is how the target is spoken to where that is not HTTP/1.1.
+    """
 
     side: Side
     bodies: StatusCounts
     repeated: Count
+    protocol: Annotated[Text, Field(max_length=20)] = ""
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+StepName = Annotated[Text, Field(min_length=1, max_length=_MAX_STEP_NAME)]
+
+
+@dataclass(frozen=True, slots=True)
+class StepBucket:
+    """One step in a bucket: how often it was played, with which results and response times.
+
+    There may be a histogram of each worker: to add them up is left to where their sum is needed.
+    """
+
+    completed: Count
+    codes: StatusCounts = field(default_factory=dict)
+    failures: Counts = field(default_factory=dict)
+    response: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()
+
+    @property
+    def errors(self) -> int:
+        return errors_of(self.codes, self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSteps:
+    """The newest counts of some steps of a bucket; those of its other steps stay as they are."""
+
+    index: BucketIndex
+    steps: Annotated[dict[StepName, StepBucket], Field(max_length=_MAX_STEPS)]
+    side: Side = 0
 
 
 EngineEvent = (
@@ -169,11 +229,14 @@ EngineEvent = (
     | AddressCounts
     | TransferCounts
     | EngineBucket
+    | EngineSteps
     | EnginePaused
     | EngineResumed
     | EngineFinished
     | EngineFailed
     | RunNote
+    | MasterListening
+    | WorkerDropped
 )
 
 
@@ -185,14 +248,19 @@ _KINDS: dict[str, type[EngineEvent]] = {
     "addresses": AddressCounts,
     "transfers": TransferCounts,
     "bucket": EngineBucket,
+    "steps": EngineSteps,
     "paused": EnginePaused,
     "resumed": EngineResumed,
     "finished": EngineFinished,
     "failed": EngineFailed,
+    "note": RunNote,
+    "listening": MasterListening,
+    "dropped": WorkerDropped,
 }
 _ADAPTERS: dict[str, TypeAdapter[EngineEvent]] = {
     name: TypeAdapter(kind) for name, kind in _KINDS.items()
 }
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 _FLAGS = [flag.name for flag in fields(Flags)]
 
 
@@ -205,6 +273,10 @@ def parse_event(line: bytes) -> EngineEvent | None:
     if isinstance(event, EngineBucket):
         check_encoded(event.response)
         check_encoded(event.service)
+    if isinstance(event, EngineSteps):
+        for step in event.steps.values():
+            for text in step.response:
+                check_encoded(text)
     return event
 
 
@@ -217,10 +289,26 @@ def _event(data: dict[str, Any]) -> EngineEvent | None:
     if data.keys() >= set(_FLAGS):
         data["flags"] = Flags(*(data[name] is True for name in _FLAGS))
     if kind is EngineFinished:
-        data.setdefault("cpu_pressure", None)  # an older agent does not measure it
-    if missing := {part.name for part in fields(kind)} - data.keys():
+        data = {"cpu_pressure": None, "steps": 0} | data  # an older agent does not tell
+    required = {
+        part.name
+        for part in fields(kind)
+        if part.default is MISSING and part.default_factory is MISSING
+    }
+    if missing := required - data.keys():
         raise KeyError(*missing)
     return _ADAPTERS[data["event"]].validate_python(data)
+
+
+def event_fields(event: EngineEvent) -> tuple[str, dict[str, Any]]:
+    """The name and the fields of an event, as `parse_event` reads them."""
+    values = asdict(event)
+    if "completed_curve" in values:
+        values["outcome"] = "completed" if values.pop("completed_curve") else "stopped"
+    values |= values.pop("flags", {})
+    if isinstance(at := values.get("at"), datetime):
+        values["at"] = at.isoformat()
+    return _NAMES[type(event)], values
 
 
 class RunningEngine(Protocol):

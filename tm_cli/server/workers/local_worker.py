@@ -9,11 +9,10 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from tm_cli.runtime import child_environment
-from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.workers.engine_events import EngineEvent, parse_event
+from tm_cli.server.workers.engine_events import EngineEvent, EngineFailed, parse_event
 
 DEFAULT_COMMAND = tuple(child_environment.command("tm_cli.server.engine"))
 _MAX_LINE = 1024 * 1024  # two full histograms have half as much; the default is 64 KiB
@@ -25,14 +24,26 @@ logger = logging.getLogger(__name__)
 class EngineProcess:
     """One running engine. It ends when its standard input closes, even if this server dies."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, hide: Callable[[str], str]) -> None:
         self._process = process
+        self._hide = hide
         self._stderr_lines: deque[str] = deque(maxlen=20)
         self._stderr_reader = asyncio.create_task(self._read_stderr())
 
     @classmethod
-    async def start(cls, command: Sequence[str], job: EngineJob) -> EngineProcess:
-        """Start the engine and hand it its job; OSError when it cannot be started."""
+    async def start(
+        cls,
+        command: Sequence[str],
+        first_line: str,
+        *,
+        hide: Callable[[str], str] = str,
+        workers: int = 1,
+    ) -> EngineProcess:
+        """Start the engine and hand it its first line; OSError when it cannot be started.
+
+        `hide` makes a text fit for people. A master's lines may hold what each of its `workers` has
+        measured.
+        """
         # A session of its own, so that Ctrl-C at the terminal reaches the server alone, which
         # then decides how the run ends. Windows groups processes by a flag instead.
         process = await asyncio.create_subprocess_exec(
@@ -41,12 +52,12 @@ class EngineProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=child_environment.environment(os.environ),
-            limit=_MAX_LINE,
+            limit=_MAX_LINE * workers,
             start_new_session=True,
             creationflags=0x00000200 if sys.platform == "win32" else 0,
         )
-        engine = cls(process)
-        engine.write_line(job.to_line())
+        engine = cls(process, hide)
+        engine.write_line(first_line)
         return engine
 
     @property
@@ -76,7 +87,7 @@ class EngineProcess:
         async with asyncio.timeout(patience):
             return await output.readline()
 
-    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
+    async def events(self, *, patience: float | None) -> AsyncIterator[EngineEvent]:
         """Like `lines`, but parsed; raises ValueError when a line is invalid."""
         async for line in self.lines(patience=patience):
             event = parse_event(line)
@@ -112,7 +123,34 @@ class EngineProcess:
     async def _read_stderr(self) -> None:
         assert self._process.stderr is not None  # noqa: S101 - asked for above
         async for line in self._process.stderr:
-            text = line.decode("utf-8", "replace").rstrip()
+            text = self._hide(line.decode("utf-8", "replace").rstrip())
             logger.info("engine %d: %s", self.pid, text)
             if text:
                 self._stderr_lines.append(text)
+
+
+class LocalWorker:
+    """A worker of a run as a process of this machine; the run hears at once when it ends."""
+
+    def __init__(self, process: EngineProcess, gone: Callable[[str], None]) -> None:
+        self._process = process
+        self._gone = gone
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        reason = "its load generator ended"
+        try:
+            async for event in self._process.events(patience=None):
+                if isinstance(event, EngineFailed):
+                    reason = event.message
+        except ValueError as error:
+            reason = str(error)
+        self._gone(self._process.last_error or reason)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    async def close(self) -> int:
+        self._watcher.cancel()
+        await asyncio.gather(self._watcher, return_exceptions=True)
+        return await self._process.close()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
 
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.engine.job import MAX_SLOTS, EngineJob
 from tm_cli.server.profiles import LOCAL
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.workers.agent_protocol import HANG_UP, KILL, Frame, exchange_frames
+from tm_cli.server.workers.distributed_run import start_locally
 from tm_cli.server.workers.engine_events import EngineEvent, Launch, RunningEngine, parse_event
 from tm_cli.server.workers.local_worker import EngineProcess
 from tm_cli.server.workers.worker_group import WorkerGroup, WorkerSpec
@@ -200,29 +199,13 @@ def launch_with(
                 raise OSError(f"no agent is connected in region {region}")
             return await WorkerGroup.start(workers, _with_slots(job, min(slots, MAX_SLOTS)), clock)
         job = job.model_copy(update={"ca_file": ca_file})
-        shares = split(slots)
-        if len(shares) == 1:
-            return await EngineProcess.start(command, _with_slots(job, slots))
-        return await WorkerGroup.start(_local_workers(command, shares), job, clock)
+        if slots <= MAX_SLOTS:
+            first_line = _with_slots(job, slots).to_line()
+            return await EngineProcess.start(command, first_line, hide=job.hide)
+        return await start_locally(command, job, slots)
 
     return launch
 
 
 def _with_slots(job: EngineJob, slots: int) -> EngineJob:
     return job.model_copy(update={"slots": slots})
-
-
-def split(slots: int) -> list[int]:
-    """The slots of each engine, with as few engines as possible."""
-    count = math.ceil(slots / MAX_SLOTS)
-    return [slots // count + (index < slots % count) for index in range(count)]
-
-
-def _local_workers(command: Sequence[str], shares: Sequence[int]) -> list[WorkerSpec]:
-    async def start(slots: int, job: EngineJob) -> RunningEngine:
-        return await EngineProcess.start(command, _with_slots(job, slots))
-
-    return [
-        WorkerSpec(f"{LOCAL}/{number}", partial(start, slots))
-        for number, slots in enumerate(shares, 1)
-    ]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.runtime.clock import Clock
+from tm_cli.server.engine.distributed.aggregate import WholePlan
+from tm_cli.server.engine.distributed.coordinator import Coordinator
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.workers.aggregate import WholePlan
-from tm_cli.server.workers.coordinator import Coordinator
 from tm_cli.server.workers.engine_events import EngineEvent, EngineStarted, RunningEngine
 from tm_cli.values.text import sanitize
 
@@ -41,7 +41,7 @@ class WorkerGroup:
         self._coordinator = Coordinator(
             names,
             WholePlan(job.plan),
-            request_timeout=job.timeout,
+            request_timeout=job.arrival_timeout,
             now=clock.monotonic(),
             probe_timeout=job.probe.wait + 3 * job.timeout if job.probe else 0.0,
         )

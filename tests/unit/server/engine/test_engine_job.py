@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from tm_cli.server.engine.distributed.roles import read_role
 from tm_cli.server.engine.job import EngineJob, JobError
-from tm_cli.server.engine.protocol import execute_commands, read_job
+from tm_cli.server.engine.protocol import execute_commands
 from tm_cli.server.engine.schedule import WHOLE, Share
 
 VALID = {
@@ -115,7 +116,7 @@ def test_an_invalid_job_is_refused_by_name(change: dict[str, Any], reason: str) 
 @pytest.mark.parametrize("lines", [[], [b"{"], [b"[]"], [b"{}"], [b'{"job": 1}'], [b"\xff"]])
 def test_a_first_line_that_is_no_job_is_refused(lines: list[bytes]) -> None:
     with pytest.raises(JobError):
-        read_job(iter(lines))
+        read_role(iter(lines))
 
 
 class Obedient:

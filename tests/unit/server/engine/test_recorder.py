@@ -1,10 +1,25 @@
+import math
+from typing import Any
+
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.job import UNEXPECTED_STATUS
-from tm_cli.server.engine.recorder import OpenBucket, Recorder
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.played import (
+    OTHER_ERRORS,
+    Names,
+    Played,
+    StepCounts,
+    StepResult,
+    microseconds,
+)
+from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
+from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
+from tm_cli.server.validation import merge_encoded, new_histogram
+from tm_cli.values.failures import CHECK_FAILED, UNEXPECTED_STATUS
 from tm_cli.values.load_curve import Curve
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 
 def about(microseconds: int) -> object:
@@ -37,7 +52,7 @@ def longest(histogram: HdrHistogram | None) -> int:
 
 
 def send(
-    recorder: Records, *, wait: float = 0, service: float = 0.1, result: int | str = 200
+    recorder: Records, *, wait: float = 0, service: float = 0.1, result: int | str | Played = 200
 ) -> OpenBucket:
     bucket = recorder.next()
     start = 100.0 + wait
@@ -234,3 +249,138 @@ def test_of_two_days_few_buckets_are_alive_at_once() -> None:
         most = max(most, len(records._live))
     assert records.sent == total == 1440
     assert most <= 2
+
+
+def journey(*steps: StepResult, thinking: float = 0.0, result: int | str = 200) -> Played:
+    return Played(result, thinking, steps)
+
+
+def report_on(records: Records) -> EngineReport:
+    job = EngineJob(run_id="run", target_url="http://127.0.0.1:80/", points=[(0, 10)], duration=12)
+    return EngineReport(
+        job,
+        records.plan,
+        records,
+        monotonic=lambda: 0.0,
+        cpu_time=lambda: 0.0,
+        pressure=CpuPressure(lambda: 0.0),
+    )
+
+
+def told(records: Records, elapsed: float = 0, *, at_the_end: bool = True) -> list[dict[str, Any]]:
+    """The lines about steps."""
+    events = report_on(records).results(elapsed, at_the_end=at_the_end)
+    return [fields for event, fields in events if event == "steps"]
+
+
+def test_think_time_is_no_part_of_the_response_time_and_the_service_time() -> None:
+    bucket = send(recorder(), wait=0.5, service=2.0, result=journey(thinking=1.8))
+    assert longest(bucket.response) == about(700_000)
+    assert longest(bucket.service) == about(200_000)
+
+
+def test_an_arrival_counts_once_and_each_of_its_steps_under_its_name() -> None:
+    records = recorder()
+    login, cart = StepResult("login", 0.1, 200), StepResult("cart", 0.25, "TimeoutError")
+    for _ in range(3):
+        bucket = send(records, result=journey(login, login, cart, result="cart: TimeoutError"))
+    assert (bucket.completed, dict(bucket.failures)) == (3, {"cart: TimeoutError": 3})
+    lines = told(records)
+    assert {(line["index"], line["side"]) for line in lines} == {(0, 0)}
+    steps = {name: step for line in lines for name, step in line["steps"].items()}
+    assert steps["cart"]["failures"] == {"TimeoutError": 3}
+    assert (steps["login"]["completed"], steps["login"]["codes"]) == (6, {"200": 6})
+    assert merge_encoded([steps["login"]["response"]]).get_total_count() == 6
+
+
+def test_steps_are_told_again_after_five_seconds_and_once_their_bucket_is_settled() -> None:
+    records = recorder(rate=2)
+    step = journey(StepResult("login", 0.1, 200))
+    send(records, result=step)
+    assert len(told(records, 0.5, at_the_end=False)) == 1
+    send(records, result=step)
+    assert told(records, 4.0, at_the_end=False) == []
+    for _ in range(8):
+        send(records, result=step)
+    records.next()  # of the next bucket
+    [line] = told(records, 5.4, at_the_end=False)
+    assert line["steps"]["login"]["completed"] == 10
+    assert told(records, 6.0) == []
+
+
+def test_steps_are_told_before_their_bucket_is_shown_to_be_complete() -> None:
+    records = recorder(rate=2)
+    bucket = records.next()
+    records.began(bucket, 100.0, 100.0)
+    for _ in range(9):
+        send(records, result=journey(StepResult("login", 0.1, 200)))
+    records.next()  # of the next bucket
+    events = report_on(records).results(5.5)
+    assert next(events)[0] == "steps"
+    # it ends while the steps are told
+    records.ended(bucket, 100.0, 100.0, 101.0, journey(StepResult("login", 1.0, 200)))
+    first = [(event, fields) for event, fields in events if fields["index"] == 0]
+    assert [(event, fields["completed"]) for event, fields in first] == [("bucket", 9)]
+    later = [(event, fields) for event, fields in report_on(records).results(6.5)]
+    assert [event for event, _ in later] == ["steps", "bucket"]
+    assert later[0][1]["steps"]["login"]["completed"] == later[1][1]["completed"] == 10
+
+
+def test_what_was_not_told_because_the_report_was_cut_off_is_told_at_the_end() -> None:
+    records = recorder(rate=2)
+    for _ in range(10):
+        send(records, result=journey(StepResult("login", 0.1, 200)))
+    next(report_on(records).results(6.0))
+    events = [event for event, _ in report_on(records).results(12.0, at_the_end=True)]
+    assert events.count("bucket") == 3
+
+
+@pytest.mark.parametrize("seconds", [1e-7, 0.0004, 0.002047, 0.0123456, 3.3, 999.9, 1e9, math.nan])
+def test_the_counts_of_a_step_are_as_precise_as_a_histogram(seconds: float) -> None:
+    counts, histogram = StepCounts(), new_histogram()
+    counts.count(seconds, 200)
+    histogram.record_value(microseconds(seconds))
+    assert counts.document()["response"] == histogram.encode().decode()
+
+
+def test_times_of_a_bucket_are_those_of_a_histogram_whenever_it_is_read() -> None:
+    records, histogram = recorder(), new_histogram()
+    for number, seconds in enumerate([0.0, 1e-6, 0.001, 0.0020481, 0.0041, 0.0041, 7.77, 1e9]):
+        bucket = send(records, service=seconds)
+        histogram.record_value(microseconds(seconds))
+        if number % 3 == 0:
+            assert bucket.service
+    assert bucket.document()["service"] == histogram.encode().decode()
+    assert bucket.service
+    assert bucket.service.get_total_count() == 8
+
+
+def test_too_many_names_count_together() -> None:
+    records = recorder()
+    steps = [StepResult(f"/order/{number}", 0.1, f"Bad {number}") for number in range(300)]
+    send(records, result=journey(*steps))
+    lines = told(records)
+    assert len(lines) == MOST_STEPS + 1
+    [rest] = [line["steps"][OTHER_STEPS] for line in lines if OTHER_STEPS in line["steps"]]
+    assert (rest["completed"], rest["failures"]) == (100, {OTHER_ERRORS: 100})
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("a\n\tb", "a b"),
+        ("", "(no name)"),
+        ("\ud800", "?"),
+        ("x" * 500, "x" * 199 + "…"),
+    ],
+)
+def test_the_name_of_a_step_can_be_written_down(name: str, written: str) -> None:
+    assert Names(5, "rest").bounded(name) == written
+
+
+def test_requests_of_steps_are_what_the_window_measures() -> None:
+    records = recorder()
+    steps = [StepResult("a", 0.1, f"{CHECK_FAILED} total"), StepResult("b", 0.2, "TimeoutError")]
+    send(records, service=9.0, result=journey(*steps, result="a: CheckFailed total"))
+    window = records.take_window()
+    assert (window.services, window.failed) == ([0.1, 0.2], 1)

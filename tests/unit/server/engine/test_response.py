@@ -249,3 +249,33 @@ def test_a_compressed_body_is_dropped_as_it_is() -> None:
     bomb = b"\x1f\x8b" + bytes(10)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
     assert read([head + bomb]) == (200, KEPT)
+
+
+BODIES = [
+    pytest.param(OK, id="length"),
+    pytest.param(CHUNKED + b"2\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\n", id="chunks"),
+    pytest.param(b"HTTP/1.1 200 OK\r\n\r\nhello", id="until-closed"),
+    pytest.param(b"HTTP/1.1 103 E\r\nX: y\r\n\r\n" + OK + b"junk", id="between-others"),
+]
+
+
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+@pytest.mark.parametrize("data", BODIES)
+@pytest.mark.parametrize("keep", [0, 3, 5, 99])
+def test_so_much_of_the_body_is_kept_as_is_wanted(data: bytes, size: int, keep: int) -> None:
+    response = Response(Pieces(in_pieces(data, size)), keep=keep)
+    response.read()
+    assert (response.body, response.body_size) == (b"hello"[:keep], 5)
+
+
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+def test_the_head_of_the_final_response_is_kept(line_end: bytes) -> None:
+    data = (b"HTTP/1.1 103 E\r\nX: y\r\n\r\n" + OK).replace(b"\r\n", line_end)
+    response = Response(Pieces(in_pieces(data, 7)))
+    response.read()
+    assert response.head == b"HTTP/1.1 200 OK" + line_end + b"Content-Length: 5"
+
+
+def test_an_empty_line_of_the_body_is_no_end_of_the_head() -> None:
+    body = b"a\r\n\r\nb"
+    assert read([b"HTTP/1.1 200 OK\nContent-Length: 6\n\n" + body]) == (200, KEPT)

@@ -1,8 +1,11 @@
 from collections import deque
 
+import gevent
+import pytest
+
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.schedule import RequestPlan, Sides
-from tm_cli.server.engine.sender import Due, Sender
+from tm_cli.server.engine.sender import Due, Sender, SlotQueue, TimeLimit
 from tm_cli.values.load_curve import Curve
 
 
@@ -25,6 +28,7 @@ class Stage:
 
     def __init__(self, patience: float = 10) -> None:
         self.now = 1000.0
+        self.numbers: list[int] = []
         self.recorder = Recorder(RequestPlan(Curve([(0, 10)], 10)))
         self.due = 0
         self.queue = FakeQueue()
@@ -36,14 +40,15 @@ class Stage:
             patience=patience,
         )
 
-    def send(self) -> int:
+    def send(self, number: int) -> int:
+        self.numbers.append(number)
         self.now += 0.05
         return 200
 
     def hand_over(self, due: float, now: float) -> None:
         bucket = self.recorder.claim(self.due, 0.0)
+        self.sender.hand_over(bucket, due, now, self.due)
         self.due += 1
-        self.sender.hand_over(bucket, due, now)
 
     def serve(self) -> None:
         while self.queue.items:
@@ -69,6 +74,14 @@ def test_waiting_for_a_slot_is_part_of_the_response_time() -> None:
     assert bucket.response
     assert bucket.service.get_max_value() < 51_000
     assert 499_000 < bucket.response.get_max_value() < 501_000
+
+
+def test_a_client_is_told_the_number_of_the_request() -> None:
+    stage = Stage()
+    for _ in range(3):
+        stage.hand_over(due=1000.0, now=1000.0)
+    stage.serve()
+    assert stage.numbers == [0, 1, 2]
 
 
 def test_what_waited_beyond_patience_is_given_up() -> None:
@@ -100,16 +113,95 @@ def test_each_side_of_an_ab_run_has_its_own_queue_and_target() -> None:
     queues = [FakeQueue(), FakeQueue()]
     sender = Sender(
         queues,
-        [lambda: asked.append(0) or 200, lambda: asked.append(1) or 200],
+        [lambda _: asked.append(0) or 200, lambda _: asked.append(1) or 200],
         recorder,
         monotonic=lambda: 1000.0,
         patience=1,
     )
     for number in range(10):
-        sender.hand_over(recorder.claim(number, number / 10), 1000.0, 1000.0)
+        sender.hand_over(recorder.claim(number, number / 10), 1000.0, 1000.0, number)
     assert [len(queue.items) for queue in queues] == [5, 5]
     for queue in queues:
         sender.serve_one(*queue.get())
     assert asked == [0, 1]
     sender.give_up_waiting()
     assert (sender.is_idle, recorder.unsent) == (True, 8)
+
+
+class Slots:
+    """Slots that take from a queue, until `cancel`, and tell which of them took what."""
+
+    def __init__(self, queue: SlotQueue, count: int) -> None:
+        self.taken: list[tuple[int, float]] = []
+        self._queue = queue
+        self.greenlets = [gevent.spawn(self._take, number) for number in range(count)]
+        gevent.sleep(0)
+
+    def _take(self, number: int) -> None:
+        while True:
+            self.taken.append((number, self._queue.get()[1]))
+
+
+BUCKET = Recorder(RequestPlan(Curve([(0, 10)], 10))).claim(0, 0.0)
+
+
+def test_every_request_is_taken_once_and_in_order() -> None:
+    queue = SlotQueue()
+    for due in (1.0, 2.0):
+        queue.put((BUCKET, due))
+    slots = Slots(queue, 3)
+    for due in (3.0, 4.0, 5.0, 6.0, 7.0):
+        queue.put((BUCKET, due))
+    gevent.sleep(0)
+    assert [due for _, due in slots.taken] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert queue.empty()
+    gevent.killall(slots.greenlets)
+
+
+def test_the_slot_that_was_busy_last_takes_the_next_request() -> None:
+    queue = SlotQueue()
+    slots = Slots(queue, 3)
+    for due in range(3):
+        queue.put((BUCKET, float(due)))
+        gevent.sleep(0)
+    assert len({number for number, _ in slots.taken}) == 1
+    gevent.killall(slots.greenlets)
+
+
+def test_a_slot_that_ends_takes_no_request_with_it() -> None:
+    queue = SlotQueue()
+    slots = Slots(queue, 2)
+    queue.put((BUCKET, 1.0))
+    gevent.killall(slots.greenlets[1:])
+    queue.put((BUCKET, 2.0))
+    gevent.sleep(0)
+    assert [due for _, due in slots.taken] == [1.0, 2.0]
+    gevent.killall(slots.greenlets)
+    queue.put((BUCKET, 3.0))
+    gevent.sleep(0)
+    assert not queue.empty()
+
+
+def test_a_block_ends_at_its_time_limit_and_no_other_one_does() -> None:
+    limit = TimeLimit(0.02)
+    ended: list[str] = []
+
+    def wait(name: str, seconds: float, *, again: bool = False) -> None:
+        try:
+            with limit:
+                gevent.sleep(seconds)
+        except gevent.Timeout:
+            ended.append(name)
+        gevent.sleep(0.03)  # no limit holds here
+        if again:
+            wait(name, seconds)
+
+    waits = [("long", 9.0, True), ("short", 0.0, False), ("as long", 9.0, False)]
+    greenlets = [gevent.spawn(wait, name, left, again=again) for name, left, again in waits]
+    gevent.joinall(greenlets, timeout=9, raise_error=True)
+    assert ended == ["long", "as long", "long"]
+
+
+def test_a_time_limit_leaves_errors_alone() -> None:
+    with pytest.raises(KeyError), TimeLimit(9):
+        raise KeyError

@@ -88,6 +88,10 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "probe": {"url": None, "addresses": None, "wait": 0.0},
         "expect_status": None,
         "ca_file": None,
+        "locustfile": None,
+        "visit_timeout": None,
+        "data": [],
+        "client_certificate": None,
     }
 
 
@@ -320,7 +324,7 @@ def test_a_readiness_url_is_checked_like_a_target(api, tmp_path):
         ("http://u:p@127.0.0.1/", "readinessUrl"),
         ("ftp://127.0.0.1/", "readinessUrl"),
         ("http://127.0.0.1:99999/", "readinessUrl"),
-        ("http://$$host$$/", "has no macros"),
+        ("http://$$host$$/", "which has no macros"),
     ]:
         profile_id = api.save(name=url[:40], readinessUrl=url)
         answer = api.post(f"/profiles/{profile_id}/runs", json={})

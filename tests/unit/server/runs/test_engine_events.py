@@ -27,9 +27,11 @@ FINISHED = {
     "event": "finished", "outcome": "completed", "elapsed": 20.0, "planned": 5, "sent": 5,
     "completed": 5, "shortfall": 0, **FLAGS,
 }  # fmt: skip
+STEP = {"completed": 2, "codes": {"200": 2}, "failures": {}, "response": ""}
+STEPS = {"event": "steps", "index": 0, "side": 0, "steps": {"/cart": STEP}}
 STARTED = {"event": "started", "at": "2026-01-31T12:00:00Z"}
 JOB = EngineJob(run_id="r", target_url="http://127.0.0.1:1/", points=[(0, 1)], duration=1)
-WHOLE = [BUCKET, PROGRESS, FINISHED, STARTED, {"event": "paused", "elapsed": 0}]
+WHOLE = [BUCKET, STEPS, PROGRESS, FINISHED, STARTED, {"event": "paused", "elapsed": 0}]
 
 NO_COUNTS = [
     "-1",
@@ -68,6 +70,19 @@ BROKEN = [
     *(said(FINISHED, elapsed=text) for text in NO_TIMES),
     *(said(FINISHED, **{name: text}) for name in ("planned", "shortfall") for text in NO_COUNTS),
     *(said(STARTED, at=json.dumps(at)) for at in ["0001-01-01T00:00:00+23:00", "soon", 5, None]),
+    *(said(STEPS, index=text) for text in NO_COUNTS),
+    *(
+        said(STEPS, steps=json.dumps({"/cart": STEP | changes}))
+        for changes in (
+            *({"completed": value} for value in (-1, 1.5, "5", True, None)),
+            {"codes": {"x": 1}},
+            {"failures": {"TimeoutError": -1}},
+            *({"response": value} for value in (5, None, "x", ["x"], [5])),
+        )
+    ),
+    *(said(STEPS, steps=text) for text in ["5", "null", "[]", '{"": {}}', '{"x": 5}']),
+    said(STEPS, steps=json.dumps({str(number): STEP for number in range(2000)})),
+    said(STEPS, steps=json.dumps({"x" * 5000: STEP})),
     b'{"event": "paused", "elapsed": NaN}',
     rb'{"event": "failed", "message": "\ud800"}',
     b'{"event": ["bucket"]}',

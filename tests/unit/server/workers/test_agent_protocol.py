@@ -11,7 +11,6 @@ from tm_cli.server.workers.agent_protocol import (
     exchange_frames,
     region_refusal,
 )
-from tm_cli.server.workers.remote_workers import split
 
 FRAMES = [
     Frame("r", line='{"event": "ready"}'),
@@ -148,11 +147,3 @@ def test_names_of_agents():
 def test_an_agent_is_named_after_its_host(host, name):
     assert agent_name(host) == name
     assert agent_refusal(agent_name(host)) is None
-
-
-@pytest.mark.parametrize(
-    ("slots", "shares"),
-    [(1, [1]), (256, [256]), (900, [900]), (901, [451, 450]), (2000, [667, 667, 666])],
-)
-def test_slots_beyond_900_go_to_more_engines(slots, shares):
-    assert split(slots) == shares

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from tm_cli.server.engine.distributed.aggregate import WholePlan
+from tm_cli.server.engine.distributed.coordinator import Coordinator, WorkerCommand
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.saturation import Flags
-from tm_cli.server.workers.aggregate import WholePlan
-from tm_cli.server.workers.coordinator import Coordinator, WorkerCommand
 from tm_cli.server.workers.engine_events import (
     AddressCounts,
     EngineBucket,

@@ -29,14 +29,3 @@ def test_without_many_slots_one_engine_plays_alone(start_server, tmp_path):
     (job,) = [json.loads(line)["job"] for line in log.read_text().splitlines() if '"job"' in line]
     assert job["slots"] == 900
     assert job["hold"] is False
-
-
-def test_a_crashed_engine_is_reported_and_the_others_go_on(start_server):
-    with start_server(slots=1000).client() as client:
-        api = Api(client)
-        detail = api.get(f"/history/{api.row_of(api.start(api.save(script='mode=crash')))['id']}")
-    assert detail.json()["outcome"] == "ABORTED"
-    first, second = detail.json()["notes"]
-    assert first.startswith("worker local/")
-    assert "(out of file descriptors); its share moved to 1 other" in first
-    assert second.endswith("no other worker took over the rest of its share")

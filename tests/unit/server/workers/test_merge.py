@@ -2,12 +2,15 @@
 
 import itertools
 import random
+from collections import defaultdict
 
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.workers.aggregate import BucketMerge, merged
-from tm_cli.server.workers.engine_events import EngineBucket
+from tm_cli.server.engine.distributed.aggregate import BucketMerge, StepMerge, WorkerCounts, merged
+from tm_cli.server.validation import merge_encoded
+from tm_cli.server.workers.engine_events import EngineBucket, EngineSteps, StepBucket
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 
 def encoded(values):
@@ -121,3 +124,35 @@ def test_what_was_not_reported_yet_is_kept():
 def test_any_number_of_workers_adds_up(count):
     shares = [bucket([2000] * 10) for _ in range(count)]
     assert merged(shares, planned=10 * count).completed == 10 * count
+
+
+def steps(*names, index=0, side=0, completed=2):
+    step = StepBucket(completed, {"200": completed}, {}, (encoded([1000] * completed),))
+    return EngineSteps(index, dict.fromkeys(names, step), side)
+
+
+def step_merge():
+    return StepMerge(defaultdict(WorkerCounts))
+
+
+def test_steps_of_several_workers_are_added_up_by_name():
+    merge = step_merge()
+    merge.add(0, steps("login", completed=2))
+    merge.add(0, steps("login", "cart", completed=3))
+    merge.add(1, steps("login", completed=5))
+    cart, login = merge.changed()
+    assert (cart.steps["cart"].completed, login.steps["login"].codes) == (3, {"200": 8})
+    assert merge_encoded(login.steps["login"].response).get_total_count() == 8
+    assert list(merge.changed()) == []
+    merge.forget_before(1)
+    merge.add(1, steps("login", completed=6))
+    assert list(merge.changed()) == []
+
+
+def test_the_names_of_all_workers_together_are_bounded():
+    merge = step_merge()
+    for worker in range(3):
+        merge.add(worker, steps(*(f"{worker}/{number}" for number in range(100))))
+    found = {name: step for event in merge.changed() for name, step in event.steps.items()}
+    assert len(found) == MOST_STEPS + 1
+    assert (found[OTHER_STEPS].completed, len(found[OTHER_STEPS].response)) == (200, 100)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tm_cli.server.engine.distributed.aggregate import WholePlan
 from tm_cli.server.engine.job import EngineJob
-from tm_cli.server.workers.aggregate import WholePlan
 
 JOB = {
     "run_id": "r",

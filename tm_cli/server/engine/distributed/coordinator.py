@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tm_cli.server.workers.aggregate import Aggregate, WholePlan, WorkerState
+from tm_cli.server.engine.distributed.aggregate import Aggregate, WholePlan, WorkerState
 from tm_cli.server.workers.engine_events import (
     AddressCounts,
     EngineBucket,
@@ -18,6 +18,7 @@ from tm_cli.server.workers.engine_events import (
     EngineReady,
     EngineResumed,
     EngineStarted,
+    EngineSteps,
     EngineWaiting,
     RunNote,
     TransferCounts,
@@ -72,15 +73,16 @@ class Coordinator:
         self._last_reason = "there is none"
 
     def command(self, command: str, *, at: float = math.inf) -> None:
-        """Pass `pause`, `resume`, `stop` or `finish` on to all.
+        """Pass `pause`, `resume`, `stop`, `abort` or `finish` on to all.
 
-        Before the start it is only remembered. `at` is the second at which a curve finishes.
+        `abort` is a stop that waits for no response. Before the start all are only remembered. `at`
+        is the second at which a curve finishes.
         """
         if command == "finish":
             self._plan.finish(at)
             self._command_all(command, at=at)
             return
-        if command == "stop":
+        if command in ("stop", "abort"):
             self._is_stopping = True
         else:
             self._is_paused = command == "pause"
@@ -89,12 +91,22 @@ class Coordinator:
         elif self._is_stopping:
             self._finish(0.0)
 
+    def connected(self, now: float) -> None:
+        """All workers have their jobs, and may take their time to get ready from now on."""
+        self._began = now
+
+    def on_heartbeat(self, worker: int, now: float) -> None:
+        if self._workers[worker].is_live:
+            self._workers[worker].on_event(now)
+
     def on_event(self, worker: int, event: EngineEvent, now: float) -> None:
         """Take an event of a worker in; of a lost one only its results still count."""
         state = self._workers[worker]
         state.on_event(now)
         if isinstance(event, EngineBucket):
             self._aggregate.add(worker, event)
+        elif isinstance(event, EngineSteps):
+            self._aggregate.add_steps(worker, event)
         elif state.is_live and not self.is_over:
             if isinstance(event, EngineWaiting):
                 self.events.append(event)
@@ -227,7 +239,7 @@ class Coordinator:
         self.is_over = True
 
     def _fail(self, message: str) -> None:
-        self.events += [*self._aggregate.changed_buckets(), EngineFailed(message)]
+        self.events += [*self._aggregate.changed_results(), EngineFailed(message)]
         self.is_over = True
 
     def _ignore_own_stall(self, now: float) -> None:

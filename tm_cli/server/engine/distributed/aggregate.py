@@ -10,6 +10,7 @@ from functools import cache
 
 from hdrh.histogram import HdrHistogram
 
+from tm_cli.server.engine.played import Names
 from tm_cli.server.engine.saturation import Flags, any_flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.validation import UnreadableHistogram, add_encoded, new_histogram, quantiles_ms
@@ -19,8 +20,11 @@ from tm_cli.server.workers.engine_events import (
     EngineEvent,
     EngineFinished,
     EngineProgress,
+    EngineSteps,
+    StepBucket,
     TransferCounts,
 )
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 Key = tuple[int, int]
 """Index and side of a bucket."""
@@ -32,6 +36,7 @@ class WorkerCounts:
 
     sent: int = 0
     completed: int = 0
+    steps: int = 0
 
 
 class BucketMerge:
@@ -71,6 +76,51 @@ class BucketMerge:
         """Drop buckets that no worker will report again: a long run has too many to keep."""
         self._first = max(self._first, index)
         for key in [key for key in self._lines if key[0] < index and key not in self._changed]:
+            del self._lines[key]
+
+
+class StepMerge:
+    """Likewise for the steps of buckets; `by_worker` is where they are counted.
+
+    The number of different names is bounded: each worker may have named others.
+    """
+
+    def __init__(self, by_worker: defaultdict[int, WorkerCounts]) -> None:
+        self._by_worker = by_worker
+        self._names = Names(MOST_STEPS, OTHER_STEPS)
+        self._lines: defaultdict[Key, defaultdict[str, dict[tuple[int, str], StepBucket]]]
+        self._lines = defaultdict(lambda: defaultdict(dict))
+        self._changed: set[tuple[Key, str]] = set()
+        self._first = 0
+
+    def add(self, worker: int, event: EngineSteps) -> None:
+        if event.index < self._first:
+            return
+        key = event.index, event.side
+        for name, step in event.steps.items():
+            counted = self._names.bounded(name)
+            lines = self._lines[key][counted]
+            older = lines.get((worker, name))
+            self._by_worker[worker].steps += step.completed - (older.completed if older else 0)
+            lines[worker, name] = step
+            self._changed.add((key, counted))
+
+    def changed(self) -> Iterator[EngineSteps]:
+        keys, self._changed = sorted(self._changed), set()
+        for (index, side), name in keys:
+            lines = list(self._lines[index, side][name].values())
+            whole = StepBucket(
+                completed=sum(line.completed for line in lines),
+                codes=_summed(line.codes for line in lines),
+                failures=_summed(line.failures for line in lines),
+                response=tuple(text for line in lines for text in line.response),
+            )
+            yield EngineSteps(index, {name: whole}, side)
+
+    def forget_before(self, index: int) -> None:
+        self._first = max(self._first, index)
+        kept = {key for key, _ in self._changed}
+        for key in [key for key in self._lines if key[0] < index and key not in kept]:
             del self._lines[key]
 
 
@@ -190,18 +240,23 @@ class Aggregate:
         self._workers = workers
         self._plan = plan
         self._merge = BucketMerge(plan.in_bucket)
+        self._steps = StepMerge(self._merge.by_worker)
         self._kept = math.ceil((2 * request_timeout + _SLACK) / BUCKET_SECONDS)
         self._flags = Flags()
 
     def add(self, worker: int, bucket: EngineBucket) -> None:
         self._merge.add(worker, bucket)
 
+    def add_steps(self, worker: int, event: EngineSteps) -> None:
+        self._steps.add(worker, event)
+
     def raise_flags(self, flags: Flags) -> None:
         """Flags that were raised once stay with the run."""
         self._flags = any_flags([self._flags, flags])
 
-    def changed_buckets(self) -> list[EngineBucket]:
-        return list(self._merge.changed())
+    def changed_results(self) -> list[EngineEvent]:
+        """The steps of a bucket come before what shows it to be complete."""
+        return [*self._steps.changed(), *self._merge.changed()]
 
     def progress(self, now: float) -> list[EngineEvent]:
         """The changes, and the position of the run; some worker must be live."""
@@ -210,12 +265,14 @@ class Aggregate:
         flags = any_flags(state.now_flags for state in live)
         progress = EngineProgress(round(min(max(seconds), self._plan.end), 3), self._sent, flags)
         events: list[EngineEvent] = [
-            *self.changed_buckets(),
+            *self.changed_results(),
             *self._addresses(),
             *self._transfers(),
             progress,
         ]
-        self._merge.forget_before(int(min(seconds) // BUCKET_SECONDS) - self._kept)
+        kept = int(min(seconds) // BUCKET_SECONDS) - self._kept
+        self._merge.forget_before(kept)
+        self._steps.forget_before(kept)
         return events
 
     def finished(self, elapsed: float) -> list[EngineEvent]:
@@ -232,8 +289,12 @@ class Aggregate:
             shortfall=planned - self._sent,
             flags=self._flags,
             cpu_pressure=max(pressures, default=None),
+            steps=sum(
+                state.finished.steps if state.finished else self._merge.by_worker[worker].steps
+                for worker, state in enumerate(self._workers)
+            ),
         )
-        return [*self.changed_buckets(), *self._addresses(), *self._transfers(), end]
+        return [*self.changed_results(), *self._addresses(), *self._transfers(), end]
 
     def _addresses(self) -> list[EngineEvent]:
         sides: dict[int, Counter[str]] = {}
@@ -252,6 +313,7 @@ class Aggregate:
                 side,
                 _summed(counts.bodies for counts in found),
                 sum(counts.repeated for counts in found),
+                next((counts.protocol for counts in found if counts.protocol), ""),
             )
             for side, found in sorted(sides.items())
         ]

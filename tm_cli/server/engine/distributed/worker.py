@@ -1,0 +1,236 @@
+"""A worker of a run: takes its job and orders from the master, and reports to it."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from gevent.event import Event
+from locust.exception import RPCError
+from locust.rpc import Message
+
+from tm_cli.server.engine.distributed.outbox import Outbox
+from tm_cli.server.engine.distributed.roles import WorkerRole
+from tm_cli.server.engine.distributed.runners import (
+    CONNECT_TIMEOUT,
+    PATIENCE,
+    SecureWorker,
+    Slot,
+    environment,
+)
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError, rate_refusal
+from tm_cli.server.engine.load_test import LoadTest, allow_connections
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
+from tm_cli.server.engine.protocol import Patience, carry_out
+from tm_cli.server.locustfiles import Locustfiles
+from tm_cli.server.targets import TargetRule
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.values.urls import port_of
+
+MAX_RATE = 10_000.0
+"""Requests per second of a run; a server refuses more."""
+_COALESCE = 0.02  # seconds in which lines are collected for one message
+_POLL = 0.1
+_LEAVING = 1.0  # seconds for the load to end, and again for the last results to arrive
+
+_LOG = logging.getLogger(__name__)
+
+
+class Worker:
+    """Plays one share; ends when the master says so or is silent, or when the input ends."""
+
+    def __init__(self, role: WorkerRole) -> None:
+        self._role = role
+        self._rule = TargetRule(allow_public=role.allow_public, server=role.server)
+        self._news = Event()
+        self._outbox = Outbox(self._news.set)
+        self._patience: Patience | None = None
+        self._runner: SecureWorker | None = None
+        self._senders = 0
+        self._has_senders = Event()
+        self._may_serve = Event()
+        self._serve: Callable[[], None] = self._may_serve.wait
+        self._playing: gevent.Greenlet | None = None
+        self._load_test: LoadTest | None = None
+        self._is_over = Event()
+
+    def run(self, lines: Iterator[bytes]) -> None:
+        """Work to the end; JobError if there is no master."""
+        gevent.spawn(self._read_to_end, lines)
+        gevent.spawn(self._connect)
+        gevent.spawn(self._send_news)
+        watching = gevent.spawn(self._watch)
+        self._is_over.wait()
+        if isinstance(watching.exception, JobError):
+            raise watching.exception
+
+    def _read_to_end(self, lines: Iterator[bytes]) -> None:
+        for _ in lines:
+            pass
+        self._is_over.set()
+
+    def _connect(self) -> None:
+        Slot.serve = self._serve_slot
+        surroundings = environment()
+        surroundings.events.report_to_master.add_listener(self._add_lines)
+        surroundings.events.heartbeat_received.add_listener(self._hear)
+        messages = {"tm_job": self._on_job, "tm_order": self._on_order, "tm_seen": self._on_seen}
+        self._runner = SecureWorker(
+            surroundings,
+            self._role,
+            messages,
+            most=allow_connections(MAX_SLOTS),
+            on_senders=self._on_senders,
+            on_quit=lambda finish: gevent.spawn(self._leave, finish),
+        )
+
+    def _watch(self) -> None:
+        """End everything once the master is silent, by a clock that is never set."""
+        deadline = time.monotonic() + CONNECT_TIMEOUT
+        try:
+            while self._patience is None:
+                gevent.sleep(_POLL)
+                if time.monotonic() > deadline:
+                    raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
+            while self._patience.lasts(time.monotonic()):
+                gevent.sleep(_POLL)
+            _LOG.warning("the master was silent for %g s", PATIENCE)
+            self._end_load()
+            gevent.sleep(_LEAVING)
+        finally:
+            self._is_over.set()
+
+    def _hear(self, **_: Any) -> None:
+        if self._patience is None:
+            self._patience = Patience(PATIENCE, time.monotonic)
+        self._patience.heard()
+
+    def _serve_slot(self) -> None:
+        self._may_serve.wait()
+        self._serve()
+
+    def _on_senders(self, count: int) -> None:
+        self._senders = count
+        self._has_senders.set()
+        if self._load_test:
+            self._load_test.set_slots(count)
+
+    def _on_job(self, msg: Message, **_: Any) -> None:
+        self._hear()
+        if self._playing is None:
+            self._playing = gevent.spawn(self._play, msg.data["job"])
+
+    def _on_order(self, msg: Message, **_: Any) -> None:
+        if self._load_test and msg.data.get("command") == "abort":
+            self._load_test.abort()
+        elif self._load_test is None or not carry_out(msg.data, self._load_test):
+            _LOG.warning("ignored an order that is not known, or too early")
+
+    def _on_seen(self, msg: Message, **_: Any) -> None:
+        self._outbox.seen(msg.data)
+
+    def _play(self, document: dict[str, Any]) -> None:
+        try:
+            changes = self._allowed(EngineJob.parse(document))
+            self._has_senders.wait()
+            job = EngineJob.parse({**document, **changes, "slots": self._senders})
+            self._load_test = LoadTest(
+                job, self._outbox, start_slots=self._start_slots, patience=self._patience
+            )
+            self._load_test.run()
+        except (JobError, Refusal) as error:
+            self._outbox.write("failed", message=str(error))
+        except Exception as error:
+            _LOG.exception("internal error of the engine")
+            text = f"internal error of the engine: {type(error).__name__}: {error}"
+            self._outbox.write("failed", message=text)
+
+    def _start_slots(self, serve: Callable[[], None], count: int) -> object:
+        """Let the senders that Locust has dealt to this worker begin; later ones do so at once."""
+        self._serve = serve
+        self._may_serve.set()
+        return self._runner
+
+    def _allowed(self, job: EngineJob) -> dict[str, Any]:
+        """What this host changes in the job before it runs it; raises `Refusal`.
+
+        The master has no say in which files are read here, nor in which addresses are loaded.
+        """
+        if refusal := rate_refusal(job, MAX_RATE):
+            raise Refusal(refusal)
+        changes: dict[str, Any] = {"ca_file": self._role.ca_file}
+        if not self._role.trusts_addresses:
+            changes |= asyncio.run(self._addresses(job))
+            if job.locustfile:
+                changes["locustfile"] = self._own_locustfile(job.locustfile)
+        return changes
+
+    def _own_locustfile(self, wanted: JobLocustfile) -> dict[str, Any]:
+        """The file where this host has it; a path that a master names would be code of its own."""
+        known = Locustfiles(
+            [Path(path) for path in self._role.locustfiles],
+            command="tm agent",
+            allow_public=self._role.allow_public,
+            servers=self._servers(),
+            environ=self._role.variables,
+        )
+        return known.job(wanted).model_dump(mode="json")
+
+    def _servers(self) -> frozenset[tuple[str, int]]:
+        """The addresses of the server, as far as this host can resolve its name."""
+        if self._role.server is None:
+            return frozenset()
+        parts = urlsplit(self._role.server)
+        port = port_of(parts)
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+            return frozenset((str(entry[4][0]), port) for entry in found)
+        return frozenset()
+
+    async def _addresses(self, job: EngineJob) -> dict[str, Any]:
+        found: dict[str, Any] = {"addresses": await self._rule.check(job.target_url)}
+        if job.probe and job.probe.url:
+            addresses = await self._rule.check(job.probe.url)
+            found["probe"] = {**job.probe.model_dump(), "addresses": addresses}
+        if job.against:
+            addresses = await self._rule.check(job.against.target_url)
+            found["against"] = {**job.against.model_dump(), "addresses": addresses}
+        return found
+
+    def _send_news(self) -> None:
+        """Send each line soon; the reports of Locust repeat what has not arrived."""
+        while True:
+            self._news.wait()
+            gevent.sleep(_COALESCE)
+            self._news.clear()
+            for message in self._outbox.messages():
+                with suppress(RPCError):
+                    if self._runner:
+                        self._runner.send_message("tm_report", message)
+
+    def _add_lines(self, data: dict[str, Any], **_: Any) -> None:
+        data["tm"] = list(islice(self._outbox.messages(), 1))
+
+    def _leave(self, finish: Callable[[], None]) -> None:
+        """Let Locust end the runner once the master has the last results."""
+        try:
+            self._end_load()
+            deadline = time.monotonic() + _LEAVING
+            while not self._outbox.is_empty and time.monotonic() < deadline:
+                gevent.sleep(_COALESCE)
+            finish()
+        finally:
+            self._is_over.set()
+
+    def _end_load(self) -> None:
+        if self._load_test:
+            self._load_test.abort()
+        if self._playing:
+            self._playing.join(_LEAVING)

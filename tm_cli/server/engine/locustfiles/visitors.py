@@ -1,0 +1,250 @@
+"""The client of a locustfile: every arrival is a new user, who plays one of its tasks."""
+
+import contextlib
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import locust
+from locust import FastHttpUser, HttpUser, User
+from locust.argument_parser import get_parser
+from locust.env import Environment
+from locust.exception import CatchResponseError
+from locust.runners import LocalRunner
+
+from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget
+from tm_cli.server.engine.locustfiles.loading import load_users, reason
+from tm_cli.server.engine.locustfiles.network_rule import TargetRefused, enforce
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
+from tm_cli.server.engine.locustfiles.visits import (
+    JourneyTimeout,
+    Visit,
+    count_think_time,
+    visitor_class,
+)
+from tm_cli.server.engine.played import Played, StepResult
+from tm_cli.server.engine.sender import TargetClient
+from tm_cli.values.failures import CHECK_FAILED, LOCUSTFILE_ERROR, TARGET_REFUSED
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_CHECK = 80  # characters of what the file says about a failed check
+_LOGGED = 5  # errors of the file that are written to the log with their traceback
+_MOST_ERRORS = 1000  # different errors that Locust's own statistics keep
+
+
+class _Runner(LocalRunner):  # type: ignore[misc]
+    """What the file knows as `environment.runner`; it starts no users, and can end the run."""
+
+    on_quit: Callable[[], None] | None = None
+
+    def stop(self) -> None:
+        self.quit()
+
+    def quit(self) -> None:
+        if self.on_quit is not None:
+            self.on_quit()
+
+
+class Scenario:
+    """A locustfile that has been loaded into this process, which plays no other one.
+
+    `on_quit` is called when the file ends the run.
+    """
+
+    def __init__(self, job: EngineJob, locustfile: JobLocustfile, on_quit: Callable[[], None]):
+        if locustfile.place is not None:
+            enforce(locustfile.place)
+        logging.getLogger("locust").setLevel(logging.CRITICAL)  # what it logs is a result here
+        self.classes = load_users(locustfile)
+        count_think_time()
+        _trust(job.ca_file)
+        self._file = locustfile
+        self._on_quit = on_quit
+        self._is_running = False
+        self._ended_by_file = False
+        self._logged = 0
+        self.environment = self._environment(job)
+
+    def begin(self) -> None:
+        """Fire the file's `test_start`."""
+        self.environment.events.test_start.fire(environment=self.environment)
+        self._is_running = True
+
+    def end(self) -> None:
+        """Fire its `test_stop`; raises JobError when the file says that the run is none."""
+        self._is_running = False
+        events = self.environment.events
+        events.test_stop.fire(environment=self.environment)
+        events.quitting.fire(environment=self.environment, reverse=True)
+        if self._ended_by_file:
+            raise JobError(f"the locustfile {self._file.file} has ended the run (runner.quit)")
+        if code := self.environment.process_exit_code:
+            raise JobError(
+                f"the locustfile {self._file.file} has declared the run a failure: it has set "
+                f"environment.process_exit_code to {code}"
+            )
+
+    def client(self, job: EngineJob, target: RequestTarget) -> "VisitorClient":
+        return VisitorClient(job, target, self)
+
+    def quit(self) -> None:
+        if self._is_running:
+            self._ended_by_file = True
+            self._on_quit()
+
+    def _environment(self, job: EngineJob) -> Environment:
+        # the file's listeners are those of the module `locust`
+        environment = Environment(
+            user_classes=self.classes,
+            events=locust.events,
+            host=base_url(job.targets[0]),
+            locustfile=self._file.file,
+            tags=list(self._file.tags) or None,
+            catch_exceptions=False,
+            parsed_options=self._options(),
+        )
+        environment.runner = _Runner(environment)
+        environment.runner.on_quit = self.quit
+        locust.events.request.add_listener(self._on_request)
+        locust.events.user_error.add_listener(self._on_error)
+        locust.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+        return environment
+
+    def _options(self) -> Any:
+        """What the file's own command-line arguments are without a command line."""
+        try:
+            return get_parser(default_config_files=[]).parse_args([])
+        except SystemExit:  # it has written what is missing
+            raise JobError(
+                f"the locustfile {self._file.file} needs arguments of the command line, which "
+                "there are none of; give them defaults or an env_var"
+            ) from None
+
+    def _on_request(
+        self,
+        name: str,
+        response_time: float | None,
+        exception: BaseException | None = None,
+        response: Any = None,
+        context: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        visit = (context or {}).get("visit") or getattr(gevent.getcurrent(), "visit", None)
+        if visit is not None:
+            seconds = (response_time or 0.0) / 1000
+            visit.add(StepResult(str(name), seconds, result_of(exception, response)))
+        if len(self.environment.stats.errors) > _MOST_ERRORS:  # texts with numbers in them
+            self.environment.stats.errors.clear()
+
+    def _on_error(self, exception: BaseException, tb: Any, **_: Any) -> None:
+        if self._logged < _LOGGED and self._file.place is not None:
+            self._logged += 1
+            said = reason(exception, self._file.place)
+            begin = _own_part(tb, self._file.place.path)
+            about = (type(exception), exception, begin)
+            _LOG.warning("%s: %s", self._file.file, said, exc_info=about)
+
+
+def _own_part(tb: Any, path: str) -> Any:
+    """The traceback from the file on."""
+    found = tb
+    while found is not None and found.tb_frame.f_code.co_filename != path:
+        found = found.tb_next
+    return found or tb
+
+
+def result_of(exception: BaseException | None, response: Any) -> int | str:
+    """The result of a step: what the file says, else the status of its answer.
+
+    What the file calls a success is none of our errors, whatever its status.
+    """
+    status = getattr(response, "status_code", None)
+    status = status if isinstance(status, int) else 0
+    if exception is None:
+        return status if 100 <= status < 400 else 200
+    if refused := next((e for e in _causes(exception) if isinstance(e, TargetRefused)), None):
+        _LOG.warning("%s", refused)
+        return f"{TARGET_REFUSED} {refused.address}"
+    if isinstance(exception, CatchResponseError):
+        return f"{CHECK_FAILED} {str(exception)[:_LONGEST_CHECK]}"
+    return status if status >= 400 else type(exception).__name__
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+class VisitorClient:
+    """Plays arrivals against one target: each has connections and cookies of its own."""
+
+    repeated = 0
+
+    def __init__(self, job: EngineJob, target: RequestTarget, scenario: Scenario) -> None:
+        self.requests: dict[str, int] = {}  # connections are the file's business
+        self.bodies: Counter[str] = Counter()
+        self.error: Exception | None = None
+        self._timeout = job.arrival_timeout
+        self._environment = scenario.environment
+        self._probe = TargetClient(job.model_copy(update={"slots": 1, "against": None}), target)
+        host = base_url(target)
+        self._classes = [visitor_class(user, host, scenario.quit) for user in scenario.classes]
+        self._weights = [user.weight for user in scenario.classes]
+
+    def send(self, number: int = 0) -> Played:
+        visit = Visit()
+        [chosen] = random.choices(self._classes, self._weights)  # noqa: S311
+        gevent.getcurrent().visit = visit
+        try:
+            with gevent.Timeout(self._timeout, JourneyTimeout):
+                self._play(chosen)
+        except JourneyTimeout:
+            visit.fail("JourneyTimeout")
+        except Exception as error:  # whatever it is, it is a result
+            self.error = error
+            visit.fail(f"{LOCUSTFILE_ERROR} {type(error).__name__}")
+        return visit.played()
+
+    def connect(self) -> int | str:
+        result = self._probe.connect()
+        self.error = self._probe.error
+        return result
+
+    def close(self) -> None:
+        self._probe.close()
+
+    def _play(self, chosen: type[User]) -> None:
+        user = chosen(self._environment)
+        try:
+            user.run()
+        finally:
+            _disconnect(user)
+
+
+def _disconnect(user: User) -> None:
+    """Close a visitor's connections, unless the file has all visitors share them."""
+    with contextlib.suppress(Exception):
+        if isinstance(user, HttpUser) and user.pool_manager is None:
+            user.client.close()
+        elif isinstance(user, FastHttpUser) and user.client_pool is None:
+            user.client.client.close()
+
+
+def base_url(target: RequestTarget) -> str:
+    """What paths in the file are appended to."""
+    scheme = "https" if target.is_tls else "http"
+    return f"{scheme}://{target.authority}{target.request_target.partition('?')[0].rstrip('/')}"
+
+
+def _trust(ca_file: str | None) -> None:
+    """Have HttpUser trust these certificates, too; a FastHttpUser verifies none by default."""
+    if ca_file is not None:
+        from locust import clients
+
+        clients._preloaded_ssl_context.load_verify_locations(ca_file)  # noqa: SLF001
