@@ -104,7 +104,9 @@ def hostile_answer(path, say, chance):
         return status(say(), runId=say(), responseCodeCounts=counts, waitingFor=say(), steps=steps)
     words = {"name": say(), "targetUrl": say(), "httpMethod": say(), "region": say()}
     gate = {"steps": {say(): {"p95": {"fail": 5}}, say(): say()}}
-    return profile(**words, status=say(), interpolationMode=say(), gate=gate)
+    steps = [{"name": say(), "request": say()}, {"think": [say(), 2]}, {say(): say()}, say()]
+    shown = {"status": say(), "interpolationMode": say()}
+    return profile(**words, **shown, steps=steps, gate=gate)
 
 
 @pytest.fixture

@@ -10,14 +10,13 @@ LOCUSTFILE_ERROR = "LocustfileError"
 """The name of a failure, with the exception behind it: one of the user's own code."""
 TARGET_REFUSED = "TargetRefused"
 """The name of a failure: a locustfile wanted to connect to an address that is not allowed."""
-
 EXTRACTION_FAILED = "ExtractionFailed"
 """The name of a failure, with the variable behind it: there was a response."""
 MISSING_VALUE = "MissingValue"
 """The name of a failure, with the macro behind it: no request was sent."""
 NOT_LOST = (
     *(UNEXPECTED_STATUS, CHECK_FAILED, EXTRACTION_FAILED, MISSING_VALUE, "BadValue"),
-    *("RedirectRefused", "TooManyRedirects"),
+    *("RedirectRefused", "TooManyRedirects", LOCUSTFILE_ERROR, TARGET_REFUSED),
 )
 """The beginnings of the names of failures that say nothing about connections and answers lost."""
 
@@ -65,7 +64,7 @@ _MEANINGS = {
 
 _BY_NAME = {
     "status": (UNEXPECTED_STATUS, "RedirectRefused", "TooManyRedirects"),
-    "check": (CHECK_FAILED, EXTRACTION_FAILED, MISSING_VALUE, "BadValue"),
+    "check": (CHECK_FAILED, EXTRACTION_FAILED, MISSING_VALUE, "BadValue", LOCUSTFILE_ERROR),
 }
 
 
@@ -86,6 +85,5 @@ def error_class(code: str) -> str | None:
 
 def failure_meaning(name: str) -> str | None:
     """Return the sentence for the name of a failure, None for one that is rare."""
-    names = (name, name.rpartition(": ")[2])
-    found = (_MEANINGS.get(each.partition(" ")[0]) for each in names)
+    found = (_MEANINGS.get(each.partition(" ")[0]) for each in name.split(": "))
     return next((sentence for sentence in found if sentence), None)

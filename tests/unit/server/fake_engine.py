@@ -23,6 +23,7 @@
 - swallow=100           so many responses are missing in the first bucket
 - log=PATH              append every line received to this file
 - pids=PATH             append the process id to this file
+- worker=crash  a worker complains on standard error and exits once it has its job
 
 A value that begins with @ is the content of that file, so that runs of one target can differ.
 With `against` in its job it plays a duet; `ms`, `codes` and `addresses` of the other target's query
@@ -71,6 +72,7 @@ class FakeEngine:
         self.gone = {}
         self.connections = []
         self.scale = 1
+        self.script = {}
         threading.Thread(target=self.listen, daemon=True).start()
         first = self.read() or {}
         if "worker" in first:
@@ -96,7 +98,7 @@ class FakeEngine:
             message = json.loads(line)
             if message.get("command") == "gone":
                 self.lose(message["worker"], message["reason"])
-            elif message.get("command") != "alive":
+            else:
                 self.lines.put(message)
         self.lines.put(None)
 
@@ -130,6 +132,7 @@ class FakeEngine:
     def lose(self, worker, reason):
         if worker not in self.gone:
             self.gone[worker] = reason
+            self.log(json.dumps({"gone": worker, "reason": reason}))
             self.say("note", text=f"worker {worker} is gone: {reason}")
 
     def wait_for_workers(self):
@@ -140,10 +143,16 @@ class FakeEngine:
 
     def stay_connected(self, worker):
         connection = socket.create_connection((worker["host"], worker["port"]))
+        connection.sendall(worker["name"].encode() + b"\n")  # a worker speaks first
         with connection.makefile() as lines:
             job = lines.readline()
             if job:
                 self.log_job(json.loads(job))
+                self.log(json.dumps({"worker": worker}))
+            if self.script.get("worker") == "crash":
+                sys.stderr.write("out of file descriptors\n")
+                sys.stderr.flush()
+                os._exit(3)
             threading.Thread(target=lambda: (lines.read(), os._exit(0)), daemon=True).start()
             self.read()
         os._exit(0)

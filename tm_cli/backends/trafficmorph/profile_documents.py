@@ -25,6 +25,7 @@ from tm_cli.backends.trafficmorph.document_files import (
     read_command,
     read_data,
 )
+from tm_cli.gate.target_metrics import check_metric_name
 from tm_cli.values.documents import (
     EACH,
     InvalidDocument,
@@ -45,7 +46,7 @@ from tm_cli.values.thresholds import (
     read_thresholds,
     stretch_problem,
 )
-from tm_cli.values.urls import LONGEST_URL, quote_base_url, with_ascii_host
+from tm_cli.values.urls import LONGEST_URL, not_yet, quote_base_url, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
@@ -289,8 +290,8 @@ def _url(value: Any) -> str:
     except ValueError:
         is_url = False
     if not is_url or any(char <= " " or char == "\x7f" for char in url):
-        wanted = "an http or https URL such as http://localhost:8080/"
-        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; expected {wanted}")
+        wanted = not_yet(url) or "expected an http or https URL such as http://localhost:8080/"
+        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; {wanted}")
     try:
         return url if "$$" in url else with_ascii_host(url)
     except ValueError as problem:
@@ -377,8 +378,11 @@ def _check_stretches(found: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
 
 def _check_steps(found: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     """Refuse what has no meaning beside steps; an export names a method, which is its default."""
-    if found.get(locustfiles.KEY) and (used := [key for key in OF_JOURNEYS if found.get(key)]):
+    used = [key for key in OF_JOURNEYS if found.get(key)]
+    if used and found.get(locustfiles.KEY):
         raise InvalidDocument(f"{used[0]} has no effect on a locustfile", (used[0],))
+    if used and found.get("httpVersion") == "2":
+        raise InvalidDocument(f"{used[0]} cannot be played in HTTP/2", ("httpVersion",))
     if not found.get("steps"):
         return
     own = ["requestPayload"] + ["httpMethod"] * (fields.get("_format") is None)
@@ -442,6 +446,27 @@ def _cooldown(value: Any) -> int:
     return value
 
 
+def _metrics(value: Any) -> dict[str, dict[str, Any]]:
+    """Read queries by name: a text, or a mapping with `query`, `prometheus` and `headers`."""
+    found = {}
+    for name, entry in _table(value).items():
+        item = {"query": entry} if isinstance(entry, str) else entry
+        try:
+            check_metric_name(str(name))
+        except ValueError as problem:
+            raise InvalidDocument(f"is not the name of a metric ({problem})", (name,)) from None
+        if not isinstance(item, dict) or not item.keys() <= {"query", "prometheus", "headers"}:
+            raise expected(item, "a query, or {query: ..., prometheus: ..., headers: ...}", name)
+        for key in ("query", "prometheus"):
+            text = item.get(key, None if key == "query" else "-")
+            if not isinstance(text, str) or not text.strip():
+                raise expected(text, "a text", name, key)
+        for header, text in (item.get("headers") or {}).items():
+            _check_header(header, text, (name, "headers", header))
+        found[str(name)] = item
+    return found
+
+
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise expected(value, "a list of texts")
@@ -477,6 +502,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "waitForTarget": _wait_time,
     "warmup": _warmup,
     "stopEarly": _boolean,
+    "metrics": _metrics,
     "steps": read_steps,
     "checks": read_checks,
     "cookies": _boolean,

@@ -32,7 +32,7 @@ from tm_cli.values.documents import InvalidDocument, format_path
 from tm_cli.values.journeys.checks import read_checks
 from tm_cli.values.journeys.steps import read_redirects, read_steps
 from tm_cli.values.placeholders import has_any
-from tm_cli.values.urls import with_ascii_host
+from tm_cli.values.urls import not_yet, with_ascii_host
 
 
 @cache
@@ -76,7 +76,7 @@ def check_url(url: str) -> str:
     except ValueError as error:
         raise ValueError(f"is not a URL: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an absolute http or https URL")
+        raise ValueError(not_yet(url) or "must be an absolute http or https URL")
     _check_characters(url)
     url = url if "$$" in parts.netloc else with_ascii_host(url)
     if refusal := literal_refusal(urlsplit(url).hostname or ""):
@@ -309,7 +309,8 @@ class StartBody(Wire):
     against a second target, `gate` holds thresholds that differ from the defaults,
     `wait_for_target` and `warmup` are in seconds and replace those of the profile, as `stop_early`
     does: whether the run ends as soon as its verdict is known, which an A/B run does unless it is
-    told not to. `values` are those of the placeholders; they are not stored.
+    told not to. `values` are those of the placeholders; they are not stored. Those of `renewable`
+    may be replaced during the run.
     """
 
     region: Region | None = None
@@ -321,7 +322,14 @@ class StartBody(Wire):
     warmup: Warmup | None = None
     stop_early: bool | None = None
     values: Values | None = None
+    renewable: Annotated[list[str], Field(max_length=200)] | None = None
     locustfile: LocustfileSource | None = None
+
+
+class ValuesBody(Wire):
+    """The body of `PUT /profiles/{id}/runs/{runId}/values`."""
+
+    values: Values
 
 
 class PlanBody(Wire):

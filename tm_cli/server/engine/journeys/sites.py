@@ -26,7 +26,7 @@ class Site:
     RFC 9112, section 9.3.1, lets a client do; `repeated` counts that.
     """
 
-    def __init__(self, job: EngineJob, target: RequestTarget) -> None:
+    def __init__(self, job: EngineJob, target: RequestTarget, *, is_target: bool = False) -> None:
         self.target = target
         self.repeated = 0
         self._sent = 0
@@ -37,6 +37,7 @@ class Site:
             timeout=job.timeout,
             first=job.share.index,
             ca_file=job.ca_file,
+            certificate=job.client_certificate if is_target else None,
         )
 
     def exchange(
@@ -114,7 +115,7 @@ class Sites:
     """The target, and the other origins that were checked at the start."""
 
     def __init__(self, job: EngineJob, target: RequestTarget) -> None:
-        self.target = Site(job, target)
+        self.target = Site(job, target, is_target=True)
         self._sites = {target.origin: self.target}
         for origin in job.origins:
             found = RequestTarget.parse(origin.url, origin.addresses)

@@ -1,4 +1,7 @@
-"""Asks a worker what it plays for a job of another machine, whose master names paths."""
+"""Prints what a worker on another machine makes of jobs: what it changes in each, or why not.
+
+judge_jobs.py ROLE JOBS
+"""
 
 from gevent import monkey
 
@@ -13,13 +16,17 @@ from tm_cli.server.engine.job import EngineJob  # noqa: E402
 from tm_cli.server.web.bodies import Refusal  # noqa: E402
 
 
-def answer(role, job):
+def judged(worker, job):
     try:
-        changes = Worker(WorkerRole.model_validate(role))._allowed(EngineJob.parse(job))
+        return worker._allowed(EngineJob.parse(job))
     except Refusal as refusal:
         return str(refusal)
-    return changes["locustfile"]["place"]
 
 
-asked = json.loads(sys.argv[1])
-sys.stdout.write(json.dumps([answer(*each) for each in asked]))
+def main(role, jobs):
+    worker = Worker(WorkerRole.model_validate_json(role))
+    sys.stdout.write(json.dumps([judged(worker, job) for job in json.loads(jobs)]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
