@@ -50,6 +50,7 @@ def run_agent(
             help="Number of workers; each takes a share of every run and uses up to one core.",
         ),
     ] = 1,
+    locustfile: options.Locustfiles = None,
     allow_public_targets: options.AllowPublicTargets = False,
 ) -> int:
     """Generate load for a server on another machine until Ctrl-C or SIGTERM.
@@ -68,15 +69,18 @@ def run_agent(
     try:
         from tm_cli.server.agent.agent import Agent
 
-        options = _options(settings, name, workers=workers, allow_public=allow_public)
+        agent_options = replace(
+            _options(settings, name, workers=workers, allow_public=allow_public),
+            locustfiles=options.read_locustfiles(session, locustfile),
+        )
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"agents are not installed ({missing.name} is missing)",
             hint="pip install 'tm-cli[local]'",
         ) from None
-    agent = Agent(options, lambda text: session.note(f"tm: {text}"))
+    agent = Agent(agent_options, lambda text: session.note(f"tm: {text}"))
     asyncio.run(agent.run(asyncio.Event()))
-    session.note(f"tm: {options.region}/{options.name} has left {options.server}")
+    session.note(f"tm: {agent_options.region}/{agent_options.name} has left {agent_options.server}")
     return int(ExitCode.OK)
 
 

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -23,7 +24,8 @@ class AgentOptions:
     """`server` is a base URL ending in `/`; `tls` is None for plain http.
 
     `read_key_again` returns the key as it is now, where a file holds it, and `ca_file` has
-    certificates that are trusted for targets in addition to the system's.
+    certificates that are trusted for targets in addition to the system's. `locustfiles` are the
+    only ones that the agent plays.
     """
 
     server: str
@@ -35,6 +37,7 @@ class AgentOptions:
     allow_public_targets: bool = False
     tls: ssl.SSLContext | None = None
     ca_file: str | None = None
+    locustfiles: Sequence[Path] = ()
     engine_command: Sequence[str] = DEFAULT_COMMAND
 
     @property
