@@ -61,13 +61,6 @@ class AgentOptions:
         return {"server_hostname": name} if self.tls and name != host else {}
 
     @property
-    def variables(self) -> dict[str, str]:
-        """What locustfiles may read of this process's environment; none of tm's own settings."""
-        if not self.locustfiles:
-            return {}
-        return {name: text for name, text in os.environ.items() if not name.startswith("TM_")}
-
-    @property
     def proxy(self) -> str | None:
         """The address of the proxy that the environment names for this server."""
         chosen = choose_proxy(self.server, os.environ).proxy
