@@ -53,6 +53,7 @@ ONLY_IN = {
     "mcp": "mcp/server.py",
     "mcp_types": "mcp/server.py",
     "platformdirs": "runtime/environment.py",
+    "psutil": "server/agent",
     "pydantic": "api report server",
     "rich": "render runtime/terminal.py",
     "starlette": "server",
@@ -61,7 +62,7 @@ ONLY_IN = {
     "typer": "cli commands completion setup/check/gate_commands.py",
     "uvicorn": "server/web",
     "zmq": "server/engine",
-    "websockets": "server/agent.py server/web",
+    "websockets": "server/agent server/web",
     "yaml": "values/documents.py",
 }
 """Libraries, and the only places that may import them."""

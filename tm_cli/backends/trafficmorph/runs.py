@@ -11,7 +11,7 @@ from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
 from tm_cli.api.retry import retry_pause
 from tm_cli.api.trafficmorph import Bucket, HistoryRow, LiveStatus, Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph import correlation
-from tm_cli.backends.trafficmorph.results import as_result, second_target
+from tm_cli.backends.trafficmorph.results import as_result, read_live_steps, second_target
 from tm_cli.backends.trafficmorph.start import RunStarter, list_own
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
@@ -280,6 +280,7 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
         bad_ratio=newest.bad_ratio if newest else None,
         warnings=_warnings(status),
         may_end_early=status.stops_early is True,
+        steps=read_live_steps(status.steps),
     )
 
 

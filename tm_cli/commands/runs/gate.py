@@ -54,12 +54,17 @@ if TYPE_CHECKING:
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
+STEPS = ("steps", "judge the steps of a run (`gate.steps`)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
 VALUES = ("start_values", "fill in ${NAME} when a run starts")
 _OF_THE_LOAD = {
     "waitForTarget": WAITING,
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
+    "steps": ("journeys", "play several steps (`steps`)"),
+    "checks": ("checks", "check answers (`checks`)"),
+    "cookies": ("journeys", "keep cookies (`cookies`)"),
+    "followRedirects": ("journeys", "follow redirects (`followRedirects`)"),
     "data": ("data", "fill in requests from data (`data`)"),
     "httpVersion": ("http_versions", "choose the version of HTTP"),
     "clientCertificate": ("client_certificates", "show a client certificate to the target"),
@@ -153,8 +158,8 @@ def require_support(
         needs.append(PINS)
     if comparison.against is not None:
         needs.append(AB_RUN)
-    if comparison.thresholds or any(document.get("gate") for document in documents):
-        needs.append(LIMITS)
+    gates = [comparison.thresholds, *(document.get("gate") or {} for document in documents)]
+    needs += [LIMITS] * any(gates) + [STEPS] * any("steps" in gate for gate in gates)
     if any(needs_filling(document) for document in documents):
         needs.append(VALUES)
     for key, feature in _OF_THE_LOAD.items():
@@ -624,6 +629,9 @@ def describe_load(profile: Profile) -> str:
     what = sanitize(profile.http_method or "requests")
     if isinstance(profile.locustfile, Mapping):
         what = f"visitors of {sanitize(profile.locustfile.get('file'))} to"
+    elif isinstance(profile.steps, list) and profile.steps:
+        count = sum(isinstance(step, Mapping) and "request" in step for step in profile.steps)
+        what = f"visitors with {count} step{'s' * (count != 1)} to"
     parts = [what, url + "?..." * bool(query)]
     if rates:
         lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""

@@ -19,7 +19,7 @@ from locust.env import Environment
 
 from tm_cli.server.engine.clients import Client, client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
-from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.protocol import Events, Patience
 from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
@@ -71,6 +71,15 @@ def allow_connections(wanted: int) -> int:
     if soft != resource.RLIM_INFINITY and soft < files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     return files - _SPARE
+
+
+def check_open_files(job: EngineJob) -> None:
+    """Raise JobError if the system allows fewer open files than a job may need."""
+    possible = allow_connections(job.connections)
+    if possible < job.connections:
+        raise JobError(
+            f"the limit of open files allows {possible} connections, not {job.connections}"
+        )
 
 
 _LEAD = 0.05  # seconds between "started" and curve second 0
@@ -140,6 +149,7 @@ class LoadTest:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
         if self._scenario:
+            self._events.write("waiting", reason="test_start of the locustfile")
             self._scenario.begin()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
@@ -154,6 +164,8 @@ class LoadTest:
         self._report_targets()
         if self._scenario:
             self._scenario.end()
+        if note := self._report.note():
+            self._events.write("note", text=note)
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 

@@ -46,7 +46,8 @@ def steps_alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricCompari
         bounds, is_own = thresholds.of_step(name), bool(thresholds.steps.get(name))
         step = run.steps.get(name)
         if step is None or not step.completed:
-            yield _of_step(name, _not_played(run))
+            if is_own:
+                yield _of_step(name, _not_played(run))
             continue
         errors = all_errors(step, bounds.all_errors)
         if step.completed < _FEW and not is_own:

@@ -86,7 +86,9 @@ async def get_run_status(request: Request) -> Response:
     head = _status(profile.id, run.run_id, live.status)
     known = {"region": run.region, "tags": run.tags, "stopsEarly": run.stops_early}
     warmup = {"warmupSeconds": run.warmup} if run.warmup else {}
-    return JSONResponse(head | known | warmup | live.state.counters())
+    found = live.steps.counters(live.state.elapsed)
+    steps = {"steps": found} if found else {}
+    return JSONResponse(head | known | warmup | steps | live.state.counters())
 
 
 def _status(profile_id: int, run_id: str | None, status: str) -> dict[str, object]:
