@@ -98,7 +98,7 @@ class FakeEngine:
             message = json.loads(line)
             if message.get("command") == "gone":
                 self.lose(message["worker"], message["reason"])
-            elif message.get("command") != "alive":
+            else:
                 self.lines.put(message)
         self.lines.put(None)
 

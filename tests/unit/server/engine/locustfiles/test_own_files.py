@@ -1,14 +1,21 @@
 """A worker of another machine plays files that its own user has named, whatever it is asked."""
 
+import asyncio
 import json
-import subprocess
-import sys
+from dataclasses import replace
 
 import pytest
 
 from tm_cli.runtime.locustfile import hash_of
+from tm_cli.server.agent.options import AgentOptions
+from tm_cli.server.agent.worker import _first_line
+from tm_cli.server.engine.distributed.host_rule import allowed
+from tm_cli.server.engine.distributed.roles import WorkerKeys, WorkerRole
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.workers.agent_protocol import TunnelTicket
+from tm_cli.values.api_key import ApiKey
 
-pytestmark = pytest.mark.process
 KEYS = dict.fromkeys(("public", "secret", "master"), "k" * 40)
 
 
@@ -30,18 +37,36 @@ def ask(tmp_path):
         file = {"file": "shop.py", "sha256": sha256, "env": ["TOKEN"], "place": place}
         job = {"run_id": "run", "target_url": "http://127.0.0.1:9/", "duration": 1}
         job |= {"points": [[0, 1], [1, 1]], "locustfile": file}
-        command = [sys.executable, "-m", f"{__package__}.ask_worker", json.dumps([[role, job]])]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        return json.loads(done.stdout)[0]
+        changes = asyncio.run(allowed(EngineJob.parse(job), WorkerRole.model_validate(role)))
+        return changes["locustfile"]["place"]
 
     ask.path, ask.sha256 = path, sha256
     return ask
 
 
+def test_an_agent_hands_its_files_to_its_workers_and_no_variable_of_tm(tmp_path, monkeypatch):
+    monkeypatch.setenv("TM_API_KEY", "secret")
+    monkeypatch.setenv("SHOP_TOKEN", "token")
+    options = AgentOptions(
+        server="http://127.0.0.1:8092/",
+        key=ApiKey("secret"),
+        region="eu",
+        name="one",
+        locustfiles=[tmp_path / "shop.py"],
+    )
+    ticket = TunnelTicket(run="run", worker="eu/one", secret="s" * 20, keys=WorkerKeys(**KEYS))
+    role = json.loads(_first_line(ticket, options, 1))["worker"]
+    assert role["locustfiles"] == [str(tmp_path / "shop.py")]
+    assert role["variables"]["SHOP_TOKEN"] == "token"
+    assert not [name for name in role["variables"] if name.startswith("TM_")]
+    without = json.loads(_first_line(ticket, replace(options, locustfiles=()), 1))["worker"]
+    assert without["variables"] == {}
+
+
 def test_a_path_that_the_master_names_is_never_played(ask):
-    refusal = ask([], {"path": str(ask.path)})
-    assert ask.sha256 in refusal
-    assert "`tm agent --locustfile FILE`" in refusal
+    with pytest.raises(Refusal, match="`tm agent --locustfile FILE`") as caught:
+        ask([], {"path": str(ask.path)})
+    assert ask.sha256 in str(caught.value)
 
 
 def test_a_file_of_its_own_is_found_by_its_hash_with_rule_and_variables_of_its_own(ask):
