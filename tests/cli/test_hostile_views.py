@@ -90,7 +90,8 @@ def hostile_answer(path, say, chance):
     if path.endswith(("/status", "/stop")):
         return status(say(), runId=say(), responseCodeCounts={say(): 2}, waitingFor=say())
     words = {"name": say(), "targetUrl": say(), "httpMethod": say(), "region": say()}
-    return profile(**words, status=say(), interpolationMode=say())
+    steps = [{"name": say(), "request": say()}, {"think": [say(), 2]}, {say(): say()}, say()]
+    return profile(**words, status=say(), interpolationMode=say(), steps=steps)
 
 
 @pytest.fixture

@@ -15,16 +15,14 @@ from typing import Protocol
 from tm_cli.bisect.repository import Commit, Repository
 from tm_cli.errors import TmError
 from tm_cli.runtime.clock import Clock
-from tm_cli.runtime.subprocesses import shell_command
+from tm_cli.runtime.subprocesses import describe_exit, last_lines, shell_command
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import sanitize
 
 LOOK_EVERY = 0.1
 PATIENCE = 5.0
 """Seconds that a service has to end by itself."""
 
 MOST_WORK_TREES = 4
-LAST_LINES = 8
 PORT_ATTEMPTS = 2  # another process may take a free port before the service does
 MARK = "TM_BISECT_ID"
 """The variable by which processes are known that a killed tm has left behind."""
@@ -56,10 +54,7 @@ class Untestable(TmError):
 
     def last_lines(self) -> list[str]:
         """Return how the log ends."""
-        with suppress(OSError):
-            text = self.log.read_bytes()[-20_000:].decode("utf-8", "replace")
-            return [sanitize(line) for line in text.splitlines() if line.strip()][-LAST_LINES:]
-        return []
+        return last_lines(self.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +217,6 @@ def end_leftovers(mark: str) -> None:
         with suppress(OSError):
             if wanted in entry.read_bytes().split(b"\0"):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
-
-
-def describe_exit(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def free_port() -> int:

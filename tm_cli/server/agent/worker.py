@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 
 import psutil
 
-from tm_cli.runtime.locustfile import may_be_read
 from tm_cli.server.agent.options import AgentOptions
 from tm_cli.server.agent.server_connection import ServerConnection
 from tm_cli.server.engine.distributed.roles import WorkerRole
@@ -65,15 +63,11 @@ def _first_line(ticket: TunnelTicket, options: AgentOptions, port: int) -> str:
         allow_public=options.allow_public_targets,
         server=options.server,
         ca_file=options.ca_file,
-        locustfiles=tuple(map(str, options.locustfiles)),
-        variables=_variables() if options.locustfiles else {},
+        locustfiles=tuple(str(path.resolve()) for path in options.locustfiles),
+        certificates=tuple(str(path.absolute()) for path in options.certificates),
+        variables=options.variables,
     )
     return role.to_line()
-
-
-def _variables() -> dict[str, str]:
-    """What locustfiles may read if a profile names it: nothing of tm's own."""
-    return {name: value for name, value in os.environ.items() if may_be_read(name)}
 
 
 async def _connect(tunnel: ServerConnection, listener: socket.socket, pid: int) -> bool:

@@ -182,6 +182,10 @@ class LoadTest:
         self._recorder.finish(second)
         self._dispatcher.finish(second)
 
+    def renew(self, values: dict[str, str]) -> None:
+        """Send later requests with these values of the job's tokens."""
+        self._job.variables.renew(values)
+
     def pause(self) -> None:
         """Hold the curve; requests already due or under way continue."""
         self._may_go_on.clear()

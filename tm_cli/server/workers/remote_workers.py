@@ -214,8 +214,8 @@ def launch_with(
             workers = agents.workers_in(region)
             if not workers:
                 raise OSError(f"no agent is connected in region {region}")
-            each = min(max(slots, job.senders(slots) // len(workers)), MAX_SLOTS)
-            senders = each * len(workers)
+            senders = max(slots * len(workers), job.senders(slots))
+            senders = min(senders, MAX_SLOTS * len(workers))
             return await DistributedRun.start(command, workers, job, senders=senders)
         job = job.model_copy(update={"ca_file": ca_file})
         senders = job.senders(slots)

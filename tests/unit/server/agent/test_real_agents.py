@@ -1,42 +1,64 @@
 """Agents with real load generators, in one process with the server; nobody is lost here."""
 
+import contextlib
 import socket
+import socketserver
 import threading
+from functools import partial
 
 import pytest
 
+from tests.unit.server.agent.test_agent import regions
 from tests.unit.server.running_server import Api, eventually
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 
 pytestmark = pytest.mark.process
 
 
-class Relay:
+class Relay(socketserver.ThreadingTCPServer):
     """Passes connections on to a port, and keeps what was sent."""
 
+    daemon_threads = True  # agents hold their connections until they are stopped
+    target_port = 0
+
     def __init__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        super().__init__(("127.0.0.1", 0), Carrier)
         self.heard = bytearray()
         self.connections = 0
 
-    def start(self, target_port):
-        threading.Thread(target=self._accept, args=(target_port,), daemon=True).start()
 
-    def _accept(self, target_port):
-        while True:
-            here, _ = self._listener.accept()
-            there = socket.create_connection(("127.0.0.1", target_port))
-            self.connections += 1
-            for pair in ((here, there), (there, here)):
-                threading.Thread(target=self._carry, args=pair, daemon=True).start()
+class Carrier(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.server.connections += 1
+        with socket.create_connection(("127.0.0.1", self.server.target_port)) as there:
+            back = threading.Thread(target=self.carry, args=(there, self.request))
+            back.start()
+            self.carry(self.request, there)
+            back.join()
 
-    def _carry(self, source, sink):
-        with source, sink:
+    def carry(self, source, sink):
+        with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                self.heard += data
+                self.server.heard += data
                 sink.sendall(data)
-            sink.shutdown(socket.SHUT_RDWR)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def relay():
+    with Relay() as relay:
+        thread = threading.Thread(target=relay.serve_forever, args=(0.05,))
+        thread.start()
+        yield relay
+        relay.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def real_server(start_server, tmp_path):
+    return partial(start_server, tmp_path / "real", engine_command=None)
 
 
 @pytest.fixture
@@ -47,17 +69,23 @@ def real(start_agent):
     ).connected()
 
 
+def ended(api, run_id):
+    """The row of a run, once it is there."""
+    return eventually(
+        lambda: next((row for row in api.rows() if row["runId"] == run_id), None), patience=40
+    )
+
+
 def test_two_runs_of_two_workers_share_their_curves_and_are_unreadable_on_the_wire(
-    start_server, real, target
+    real_server, real, relay, target
 ):
-    relay = Relay()
-    here = f"127.0.0.1:{relay.port}"
-    server = start_server(engine_command=None, hostnames=[here])
-    relay.start(int(server.info.base_url.rpartition(":")[2]))
+    here = f"127.0.0.1:{relay.server_address[1]}"
+    server = real_server(hostnames=[here])
+    relay.target_port = int(server.info.base_url.rpartition(":")[2])
     real(server, url=f"http://{here}/", workers=2)
     with server.client() as client:
         api = Api(client)
-        eventually(lambda: api.get("/regions").json()[-1]["connectedCount"] == 2)
+        eventually(lambda: regions(api).get("eu-west", {}).get("connectedCount") == 2)
         runs = [
             api.start(
                 api.save(
@@ -72,7 +100,7 @@ def test_two_runs_of_two_workers_share_their_curves_and_are_unreadable_on_the_wi
             )
             for path in ("first-path", "second-path")
         ]
-        rows = [eventually(lambda run=run: api.row_of(run), patience=40) for run in runs]
+        rows = [ended(api, run_id) for run_id in runs]
     assert [(row["outcome"], row["totalRequests"]) for row in rows] == [("COMPLETED", 400)] * 2
     assert target.served == {"/first-path": 400, "/second-path": 400}
     assert relay.connections == 6  # two of presence, four tunnels
@@ -81,21 +109,21 @@ def test_two_runs_of_two_workers_share_their_curves_and_are_unreadable_on_the_wi
         assert word not in relay.heard
 
 
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("http://8.8.8.8/", "8.8.8.8 is public"),
-        ("{server}/api/v1/profiles", "it is the server of this agent"),
-    ],
-)
-def test_an_agent_judges_the_target_as_seen_from_its_host(start_server, real, url, reason):
-    server = start_server(engine_command=None)
+def test_an_agent_judges_the_target_as_seen_from_its_host(real_server, real):
+    server = real_server()
     real(server)
+    refused = {
+        "http://8.8.8.8/": "8.8.8.8 is public",
+        f"{server.info.base_url}/api/v1/profiles": "it is the server of this agent",
+    }
     with server.client() as client:
         api = Api(client)
-        url = url.format(server=server.info.base_url)
-        run_id = api.start(api.save(targetUrl=url), region="eu-west")
-        row = eventually(lambda: api.row_of(run_id), patience=20)
-        assert row["outcome"] == "ABORTED"
-        reasons = api.get(f"/history/{row['id']}").json()["autoVerdictReasons"]
-    assert f"no worker took part: targetUrl cannot be used: {reason}" in reasons
+        runs = [
+            api.start(api.save(name, targetUrl=url), region="eu-west")
+            for name, url in zip(("a", "b"), refused, strict=True)
+        ]
+        rows = [ended(api, run_id) for run_id in runs]
+        found = [api.get(f"/history/{row['id']}").json()["autoVerdictReasons"] for row in rows]
+    assert [row["outcome"] for row in rows] == ["ABORTED", "ABORTED"]
+    for reasons, reason in zip(found, refused.values(), strict=True):
+        assert f"no worker took part: targetUrl cannot be used: {reason}" in reasons

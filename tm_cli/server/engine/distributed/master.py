@@ -41,10 +41,11 @@ _ABORT_TIMEOUT = 2.0
 class _Command(BaseModel):
     """A line from the server."""
 
-    command: Literal["pause", "resume", "stop", "finish", "gone"]
+    command: Literal["pause", "resume", "stop", "finish", "gone", "renew"]
     at: Annotated[float, Field(ge=0), AllowInfNan(False)] = 0.0
     worker: str = ""
     reason: str = ""
+    values: dict[str, str] = {}
 
 
 class Master:
@@ -212,6 +213,8 @@ class Master:
                 self._lose(command.worker, command.reason)
             case "finish":
                 self._coordinator.command("finish", at=command.at)
+            case "renew":
+                self._coordinator.renew(command.values)
             case name:
                 self._coordinator.command(name)
 

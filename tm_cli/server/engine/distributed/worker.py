@@ -55,12 +55,14 @@ class Worker:
     def run(self, lines: Iterator[bytes]) -> None:
         """Work to the end; JobError if there is no master."""
         gevent.spawn(self._read_to_end, lines)
-        gevent.spawn(self._connect)
         gevent.spawn(self._send_news)
-        watching = gevent.spawn(self._watch)
+        vital = [gevent.spawn(self._connect), gevent.spawn(self._watch)]
+        for greenlet in vital:
+            greenlet.link_exception(lambda _: self._is_over.set())
         self._is_over.wait()
-        if isinstance(watching.exception, JobError):
-            raise watching.exception
+        for greenlet in vital:
+            if greenlet.exception:
+                raise greenlet.exception
 
     def _read_to_end(self, lines: Iterator[bytes]) -> None:
         for _ in lines:
@@ -85,18 +87,16 @@ class Worker:
     def _watch(self) -> None:
         """End everything once the master is silent, by a clock that is never set."""
         deadline = time.monotonic() + CONNECT_TIMEOUT
-        try:
-            while self._patience is None:
-                gevent.sleep(_POLL)
-                if time.monotonic() > deadline:
-                    raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
-            while self._patience.lasts(time.monotonic()):
-                gevent.sleep(_POLL)
-            _LOG.warning("the master was silent for %g s", PATIENCE)
-            self._end_load()
-            gevent.sleep(_LEAVING)
-        finally:
-            self._is_over.set()
+        while self._patience is None:
+            gevent.sleep(_POLL)
+            if time.monotonic() > deadline:
+                raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
+        while self._patience.lasts(time.monotonic()):
+            gevent.sleep(_POLL)
+        _LOG.warning("the master was silent for %g s", PATIENCE)
+        self._end_load()
+        gevent.sleep(_LEAVING)
+        self._is_over.set()
 
     def _hear(self, **_: Any) -> None:
         if self._patience is None:

@@ -58,6 +58,18 @@ def test_a_worker_of_this_machine_keeps_what_the_server_has_judged():
     assert changes(PUBLIC, trusts_addresses=True) == {"ca_file": None}
 
 
+@pytest.mark.parametrize("named", [(), ("/etc/own.pem",), ("/etc/own-key.pem",)])
+def test_a_client_certificate_that_the_owner_has_not_named_is_not_read(named):
+    wanted = {"cert": "/etc/own.pem", "key": "/etc/own-key.pem"}
+    with pytest.raises(Refusal, match="this agent does not permit /etc/own"):
+        changes({"client_certificate": wanted}, certificates=named)
+
+
+def test_a_client_certificate_that_the_owner_has_named_is_used():
+    wanted = {"cert": "/etc/own.pem", "key": "/etc/own-key.pem"}
+    changes({"client_certificate": wanted}, certificates=("/etc/own-key.pem", "/etc/own.pem"))
+
+
 def test_only_a_locustfile_that_the_owner_has_named_is_played(tmp_path):
     path = tmp_path / "shop.py"
     path.write_text("import os")

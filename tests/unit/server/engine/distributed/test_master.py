@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +141,17 @@ def test_without_any_worker_the_run_fails_with_the_last_reason():
         code, end = master.finish()
     assert code == 1
     assert end == {"event": "failed", "message": "no worker took part: the agent refuses it"}
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+def test_where_nothing_asks_for_keys_no_worker_is_admitted(how):
+    script = str(Path(__file__).with_name("without_admission.py"))
+    with MasterProcess(["a"], program=(script, how)) as master:
+        if how == "refused":
+            code, end = master.finish()
+            assert (code, end["event"]) == (1, "failed")
+            assert "nothing would ask connections for their key" in end["message"]
+            return
+        with ScriptedWorkers(master.port, master.keys, ["a"]) as workers:
+            time.sleep(1.0)
+            assert workers.heard == {}
