@@ -24,7 +24,8 @@ class AgentOptions:
     """`server` is a base URL ending in `/`; `tls` is None for plain http.
 
     `read_key_again` returns the key as it is now, where a file holds it. `ca_file` has certificates
-    that are trusted for targets in addition to the system's. `locustfiles` may be played here.
+    that are trusted for targets in addition to the system's. `locustfiles` may be played here, and
+    `certificates` shown to targets.
     """
 
     server: str
@@ -37,6 +38,7 @@ class AgentOptions:
     tls: ssl.SSLContext | None = None
     ca_file: str | None = None
     locustfiles: Sequence[Path] = ()
+    certificates: Sequence[Path] = ()
     engine_command: Sequence[str] = DEFAULT_COMMAND
 
     @property
@@ -57,13 +59,6 @@ class AgentOptions:
         host = urlsplit(self.server).hostname or ""
         name = certificate_name(host)
         return {"server_hostname": name} if self.tls and name != host else {}
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """What locustfiles may read of this process's environment; none of tm's own settings."""
-        if not self.locustfiles:
-            return {}
-        return {name: text for name, text in os.environ.items() if not name.startswith("TM_")}
 
     @property
     def proxy(self) -> str | None:

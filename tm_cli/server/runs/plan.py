@@ -70,18 +70,18 @@ def require_runnable(fields: ProfileFields) -> None:
 
 def _require_one_way_of_playing(fields: ProfileFields) -> None:
     """Refuse what a locustfile, or HTTP/2, would leave out in silence."""
-    of_visits = {
+    of_visits: dict[str, object] = {
         "steps": fields.steps,
         "checks": fields.checks,
         "cookies": fields.cookies,
         "followRedirects": fields.follow_redirects,
     }
-    of_requests = {
+    of_requests: dict[str, object] = {
         "data": fields.data,
         "clientCertificate": fields.client_certificate,
         "httpVersion": fields.http_version,
     }
-    for name, value in (of_visits | of_requests).items():
+    for name, value in of_requests.items():
         if value and fields.locustfile:
             raise Refusal(f"{name} is about the requests of a profile; a locustfile has its own")
     for name, value in of_visits.items():
@@ -198,7 +198,8 @@ async def _origins(services: Services, fields: ProfileFields, region: str) -> li
     if len(urls) > _MOST_ORIGINS:
         raise Refusal(f"steps: more than {_MOST_ORIGINS} hosts")
     return [
-        Origin(url=url, addresses=await _checked(services, url, region, "steps")) for url in urls
+        Origin(url=url, addresses=await _checked(services, url, region, f"steps: {url}"))
+        for url in urls
     ]
 
 

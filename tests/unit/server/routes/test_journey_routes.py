@@ -86,7 +86,7 @@ def test_invalid_journey_is_refused_with_its_place(api, fields, words):
         ),
         (
             [{"request": "http://169.254.169.254/latest"}],
-            "steps cannot be used: the host 169.254.169.254 is blocked",
+            "steps: http://169.254.169.254/ cannot be used: the host 169.254.169.254 is blocked",
         ),
         ([{"request": "http://8.8.8.8/"}], "8.8.8.8 is public"),
         (
