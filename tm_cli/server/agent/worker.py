@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 
 import psutil
 
-from tm_cli.runtime.locustfile import may_be_read
 from tm_cli.server.agent.options import AgentOptions
 from tm_cli.server.agent.server_connection import ServerConnection
 from tm_cli.server.engine.distributed.roles import WorkerRole
@@ -67,14 +65,9 @@ def _first_line(ticket: TunnelTicket, options: AgentOptions, port: int) -> str:
         ca_file=options.ca_file,
         locustfiles=tuple(str(path.resolve()) for path in options.locustfiles),
         certificates=tuple(str(path.absolute()) for path in options.certificates),
-        variables=_variables() if options.locustfiles else {},
+        variables=options.variables,
     )
     return role.to_line()
-
-
-def _variables() -> dict[str, str]:
-    """What locustfiles may read if a profile names it: nothing of tm's own."""
-    return {name: value for name, value in os.environ.items() if may_be_read(name)}
 
 
 async def _connect(tunnel: ServerConnection, listener: socket.socket, pid: int) -> bool:
