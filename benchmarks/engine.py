@@ -220,11 +220,18 @@ def _quantiles(seconds: Sequence[float]) -> list[float]:
 
 
 def memory(size: Size) -> Iterator[Row]:
-    """The engine's memory at the end of a long profile."""
-    command = [sys.executable, "-m", "generators.two_days", str(size.hours)]
+    """The memory at the end of a long profile."""
+    [engine] = _megabytes(size.hours)
+    yield Row(f"load generator after {size.hours} h", engine, "MB", 150, True)
+    engine, server = _megabytes(size.hours, 50)
+    yield Row(f"load generator after {size.hours} h, 50 steps", engine, "MB", 200, True)
+    yield Row(f"server after {size.hours} h, 50 steps", server, "MB", 200, True)
+
+
+def _megabytes(*arguments: int) -> list[float]:
+    command = [sys.executable, "-m", "generators.two_days", *map(str, arguments)]
     done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, cwd=machine.HERE)
-    megabytes = json.loads(done.stdout)["megabytes"]
-    yield Row(f"memory of the engine after {size.hours} h", megabytes, "MB", 150, True)
+    return [json.loads(line)["megabytes"] for line in done.stdout.splitlines()]
 
 
 def _quotient(ours: float, theirs: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import (
     BeforeValidator,
@@ -398,6 +399,11 @@ class TrafficMorphClient(JsonClient):
         if not body:
             return self._post(RunControl.model_validate, f"{path}/start")
         return self._post(RunControl.model_validate, f"{path}/runs", body)
+
+    def renew_values(self, profile_id: int, run_id: str, values: Mapping[str, str]) -> None:
+        """Give the later requests of a run other values for placeholders."""
+        path = f"profiles/{profile_id}/runs/{quote(run_id, safe='')}/values"
+        self._send_once("PUT", path, {"values": dict(values)})
 
     def stop_run(self, profile_id: int) -> RunControl:
         """Stop whatever runs on this profile; succeeds when nothing does."""

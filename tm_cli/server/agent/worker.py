@@ -23,7 +23,7 @@ _EXIT_GRACE = 0.5
 
 async def work(ticket: TunnelTicket, options: AgentOptions, tunnel: ServerConnection) -> str:
     """Take part in a run to its end; returns what went wrong, if anything."""
-    fault = "its agent has ended it"
+    fault = "its agent was stopped"
     try:
         fault = await _play(ticket, options, tunnel)
     except OSError as error:
@@ -64,6 +64,7 @@ def _first_line(ticket: TunnelTicket, options: AgentOptions, port: int) -> str:
         server=options.server,
         ca_file=options.ca_file,
         locustfiles=tuple(str(path.resolve()) for path in options.locustfiles),
+        certificates=tuple(str(path.absolute()) for path in options.certificates),
         variables=options.variables,
     )
     return role.to_line()

@@ -141,8 +141,8 @@ class EngineJob(BaseModel):
     `expect_status` every other status is a failure. `timeout` is that of a request;
     `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
     certificates to trust in addition to the system's. `data` has the values of the macros in target
-    URL, headers and body. `values` are what placeholders were filled in with; they stay in the
-    server, which hides them in texts.
+    URL, headers and body, `tokens` those that all requests share and that may be renewed. `values`
+    are what placeholders were filled in with; they stay in the server, which hides them in texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -177,6 +177,7 @@ class EngineJob(BaseModel):
     data: tuple[DataSource, ...] = ()
     client_certificate: ClientCertificate | None = None
     http_version: HttpVersion | None = None
+    tokens: dict[str, str] = Field(default_factory=dict, repr=False)
     values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     locustfile: JobLocustfile | None = None
 
@@ -251,7 +252,8 @@ class EngineJob(BaseModel):
         """What each arrival takes from the data; drawn anew in each run, alike on all workers."""
         seed = int.from_bytes(hashlib.sha256(self.run_id.encode()).digest()[:4])
         data = [source.read() for source in self.data]
-        return VisitorVariables(data, seed=seed, sides=2 if self.against else 1)
+        sides = 2 if self.against else 1
+        return VisitorVariables(data, seed=seed, sides=sides, shared=self.tokens)
 
     @property
     def plan(self) -> RequestPlan:

@@ -39,12 +39,19 @@ class EarlyEnd(BaseModel):
     second: Annotated[float, Field(alias="at", ge=0), AllowInfNan(False)]
 
 
+class RenewedValues(BaseModel):
+    """Other values of the job's tokens."""
+
+    values: dict[str, str]
+
+
 class Controllable(Protocol):
     """What can be commanded."""
 
     def go(self) -> None: ...
     def share(self, share: Share, second: float) -> None: ...
     def finish(self, second: float) -> None: ...
+    def renew(self, values: dict[str, str]) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def stop(self) -> None: ...
@@ -77,6 +84,9 @@ def carry_out(message: dict[str, object], load_test: Controllable) -> bool:
             return True
         if name == "finish":
             load_test.finish(EarlyEnd.model_validate(message).second)
+            return True
+        if name == "renew":
+            load_test.renew(RenewedValues.model_validate(message).values)
             return True
     except ValidationError:
         return False

@@ -71,18 +71,18 @@ def require_runnable(fields: ProfileFields) -> None:
 
 def _require_one_way_of_playing(fields: ProfileFields) -> None:
     """Refuse what a locustfile, or HTTP/2, would leave out in silence."""
-    of_visits = {
+    of_visits: dict[str, object] = {
         "steps": fields.steps,
         "checks": fields.checks,
         "cookies": fields.cookies,
         "followRedirects": fields.follow_redirects,
     }
-    of_requests = {
+    of_requests: dict[str, object] = {
         "data": fields.data,
         "clientCertificate": fields.client_certificate,
         "httpVersion": fields.http_version,
     }
-    for name, value in (of_visits | of_requests).items():
+    for name, value in of_requests.items():
         if value and fields.locustfile:
             raise Refusal(f"{name} is about the requests of a profile; a locustfile has its own")
     for name, value in of_visits.items():
@@ -332,7 +332,10 @@ async def prepare_run(
     """Check everything that can be checked before the start; raises `Refusal`."""
     fields = profile.fields
     require_runnable(fields)
-    filled = _with_values(fields, asked.values or {})
+    values = asked.values or {}
+    tokens = {f"={name}": values[name] for name in asked.renewable or () if name in values}
+    macros = {name[1:]: f"$${name}$$" for name in tokens}
+    filled = _with_values(fields, values | macros)
     region = choose_region(asked.region, fields, services.agents.workers)
     addresses = await services.check_target(filled.target_url, region)
     target = CheckedTarget(filled.target_url, addresses)
@@ -380,7 +383,8 @@ async def prepare_run(
         probe=probe,
         origins=await _origins(services, filled, region),
         expect_status=thresholds.get("expectStatus"),
-        values=(asked.values or {}) | _variables(locustfile),
+        tokens=tokens,
+        values=values | _variables(locustfile),
         locustfile=locustfile,
         visit_timeout=locustfile.timeout if locustfile else _visit_timeout(fields.steps),
     )

@@ -405,7 +405,7 @@ def times_of(encoded: Iterable[str]) -> Times:
     """The response times in some histograms, in microseconds; raises UnreadableHistogram."""
     merged = merge_encoded(encoded)
     # ten times quicker than the library's iterator, which works out much more
-    counts = merged.counts[: merged.counts_len]
+    counts = merged.counts[: merged.get_counts_array_index(merged.max_value) + 1]
     taken = compress(range(len(counts)), counts)
     return [(max(merged.get_value_from_index(at), 1), counts[at]) for at in taken]
 

@@ -309,7 +309,8 @@ class StartBody(Wire):
     against a second target, `gate` holds thresholds that differ from the defaults,
     `wait_for_target` and `warmup` are in seconds and replace those of the profile, as `stop_early`
     does: whether the run ends as soon as its verdict is known, which an A/B run does unless it is
-    told not to. `values` are those of the placeholders; they are not stored.
+    told not to. `values` are those of the placeholders; they are not stored. Those of `renewable`
+    may be replaced during the run.
     """
 
     region: Region | None = None
@@ -321,7 +322,14 @@ class StartBody(Wire):
     warmup: Warmup | None = None
     stop_early: bool | None = None
     values: Values | None = None
+    renewable: Annotated[list[str], Field(max_length=200)] | None = None
     locustfile: LocustfileSource | None = None
+
+
+class ValuesBody(Wire):
+    """The body of `PUT /profiles/{id}/runs/{runId}/values`."""
+
+    values: Values
 
 
 class PlanBody(Wire):

@@ -41,10 +41,11 @@ _ABORT_TIMEOUT = 2.0
 class _Command(BaseModel):
     """A line from the server."""
 
-    command: Literal["pause", "resume", "stop", "finish", "gone"]
+    command: Literal["pause", "resume", "stop", "finish", "gone", "renew"]
     at: Annotated[float, Field(ge=0), AllowInfNan(False)] = 0.0
     worker: str = ""
     reason: str = ""
+    values: dict[str, str] = {}
 
 
 class Master:
@@ -140,9 +141,11 @@ class Master:
             label = self._labels[command.worker]
             if command.command == "kill":
                 self._drop(label)
-            else:
+            elif self._is_dealt:
                 order = {"command": command.command, **command.details}
                 self._runner.send_message("tm_order", order, label)
+            else:  # it may not be connected yet
+                self._coordinator.commands.append(command)
         events, self._coordinator.events = self._coordinator.events, []
         for event in events:
             name, fields = event_fields(event)
@@ -212,6 +215,8 @@ class Master:
                 self._lose(command.worker, command.reason)
             case "finish":
                 self._coordinator.command("finish", at=command.at)
+            case "renew":
+                self._coordinator.renew(command.values)
             case name:
                 self._coordinator.command(name)
 
