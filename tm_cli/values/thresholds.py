@@ -156,7 +156,7 @@ def format_threshold(key: str, value: Any) -> str:
     """Return one threshold as text: `warn 10 %, fail 25 %`, `never`, `5 ms`."""
     if value is False:
         return "never"
-    if key == STEPS:
+    if key == STEPS and isinstance(value, Mapping):
         return "; ".join(f"{sanitize(name)}: {_format_step(own)}" for name, own in value.items())
     if isinstance(value, Mapping):
         sides = ((name, _sides(key, name, value)) for name in SEVERITIES)

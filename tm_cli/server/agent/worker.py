@@ -23,7 +23,7 @@ _EXIT_GRACE = 0.5
 
 async def work(ticket: TunnelTicket, options: AgentOptions, tunnel: ServerConnection) -> str:
     """Take part in a run to its end; returns what went wrong, if anything."""
-    fault = "its agent has ended it"
+    fault = "its agent was stopped"
     try:
         fault = await _play(ticket, options, tunnel)
     except OSError as error:

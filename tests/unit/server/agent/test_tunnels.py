@@ -74,7 +74,7 @@ def test_a_run_learns_that_an_agent_stops(api, start_agent, begin, tmp_path):
     run = begin()
     agent.stop()
     (reason,) = told(tmp_path / "checkout")
-    assert reason in ("its agent has ended it", "its agent is gone: it was stopped")
+    assert reason in ("its agent was stopped", "its agent is gone: it was stopped")
     assert any(line.startswith(f"run {run[1]}: ended") for line in agent.said)
 
 

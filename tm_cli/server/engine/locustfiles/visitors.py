@@ -67,6 +67,8 @@ class Scenario:
         self._is_running = False
         self._ended_by_file = False
         self._logged = 0
+        self.visits = 0
+        self._requests = 0
         self.environment = self._environment(job)
 
     def begin(self) -> None:
@@ -85,6 +87,12 @@ class Scenario:
             raise JobError(
                 f"the locustfile {self._file.file} has declared the run a failure: it has set "
                 f"environment.process_exit_code to {code}"
+            )
+
+        if self.visits and not self._requests:
+            raise JobError(
+                f"no visitor of the locustfile {self._file.file} has sent a request; nothing was "
+                "tested"
             )
 
     def client(self, job: EngineJob, target: RequestTarget) -> "VisitorClient":
@@ -142,6 +150,7 @@ class Scenario:
         context: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
+        self._requests += 1
         visit = (context or {}).get("visit") or getattr(gevent.getcurrent(), "visit", None)
         if visit is not None:
             seconds = (response_time or 0.0) / 1000
@@ -201,7 +210,7 @@ class VisitorClient:
         self.bodies: Counter[str] = Counter()
         self.error: Exception | None = None
         self._timeout = job.arrival_timeout
-        self._environment = scenario.environment
+        self._scenario = scenario
         self._probe = TargetClient(job.model_copy(update={"slots": 1, "against": None}), target)
         host = base_url(target)
         self._classes = [visitor_class(user, host, scenario.quit) for user in scenario.classes]
@@ -209,6 +218,7 @@ class VisitorClient:
 
     def send(self, number: int = 0) -> Played:
         visit = Visit()
+        self._scenario.visits += 1
         [chosen] = random.choices(self._classes, self._weights)  # noqa: S311
         gevent.getcurrent().visit = visit
         try:
@@ -230,7 +240,7 @@ class VisitorClient:
         self._probe.close()
 
     def _play(self, chosen: type[User]) -> None:
-        user = chosen(self._environment)
+        user = chosen(self._scenario.environment)
         try:
             user.run()
         finally:
