@@ -1,10 +1,11 @@
-"""The load engine beside wrk, hey and plain Locust: every number is a ratio within one run.
+"""The load engine compared with wrk, hey, plain Locust, vegeta and k6, within one run.
 
     python benchmarks/engine.py [--quick] [SECTION ...]
 
-Sections: throughput, clean, curve, freeze, memory; all of them unless named. The target has one
-core of the machine, the generator another; rounds are interleaved and medians compared, so that
-what else the machine does hits all alike. Exits with 1 when a bar is missed, 69 without a tool.
+Sections: throughput, cpu, clean, curve, freeze, memory; all of them unless named. The target has
+one core of the machine, the generator another; rounds are interleaved and medians compared, so that
+what else the machine does hits all alike. vegeta and k6 take part where they are installed. Exits
+with 1 when a bar is missed, 69 without another tool.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import statistics
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -60,17 +62,18 @@ class Size:
 
     rounds: int = 5
     throughput: float = 3.0
+    cpu: float = 6.0
     clean: float = 5.0
     curve: float = 30.0
     freeze: float = 30.0
     hours: int = 48
 
 
-QUICK = Size(rounds=1, throughput=2.0, clean=3.0, curve=10.0, freeze=10.0, hours=6)
+QUICK = Size(rounds=1, throughput=2.0, cpu=3.0, clean=3.0, curve=10.0, freeze=10.0, hours=6)
 
 
 def throughput(size: Size) -> Iterator[Row]:
-    """Requests per second of one core, as many as go."""
+    """Requests per second of processor time, as many at once as go."""
     rates: dict[str, list[float]] = {"wrk": [], "hey": [], "locust": [], "engine": []}
     with nginx.serving() as url:
         for _ in range(size.rounds):
@@ -79,14 +82,38 @@ def throughput(size: Size) -> Iterator[Row]:
             locust = tools.locust_rate(url, size.throughput)
             rates["locust"].append(locust)
             # far more than it can do, so that it never waits for the next request
-            played = tools.engine(url, size.throughput + 2, [(0, 3 * locust)])
+            played = tools.engine(url, size.throughput + 2, [(0, 4 * locust)])
             rates["engine"].append(played.rate)
     for name, values in rates.items():
-        yield Row(f"requests per second on one core, {name}", statistics.median(values), "/s")
-    bars = {"locust": 1.3, "hey": 0.25, "wrk": None}
+        yield Row(f"requests per processor second, {name}", statistics.median(values), "/s")
+    bars = {"locust": 1.8, "hey": 0.25, "wrk": None}
     for name, bar in bars.items():
         ratio = statistics.median(map(_quotient, rates["engine"], rates[name]))
         yield Row(f"throughput of the engine / {name}", ratio, bar=bar)
+
+
+def cpu(size: Size) -> Iterator[Row]:
+    """Processor time of one request at a fixed rate."""
+    others = {"vegeta": tools.vegeta_cpu, "k6": tools.k6_cpu}
+    for name in [name for name in others if not tools.is_installed(name)]:
+        print(f"{name} is not installed, so there is no comparison with it")
+        del others[name]
+    for rate, bars in ((1000.0, {}), (5000.0, {"vegeta": 1.3, "engine": 1 / 0.9})):
+        spent: dict[str, list[float]] = defaultdict(list)
+        with nginx.serving() as url:
+            for _ in range(size.rounds):
+                played = tools.engine(url, size.cpu + 2, [(0, rate)])
+                spent["engine"].append(played.cpu_per_request)
+                played = tools.distributed(url, size.cpu + 2, [(0, rate)], 1)
+                spent["engine as a Locust worker"].append(played.cpu_per_request)
+                for name, measure in others.items():
+                    spent[name].append(measure(url, size.cpu, rate))
+        for name, values in spent.items():
+            yield Row(f"{name}, {rate:,.0f}/s", statistics.median(values) * 1e6, "us")
+        pairs = [("engine as a Locust worker", "engine"), *(("engine", name) for name in others)]
+        for ours, theirs in pairs:
+            ratio = statistics.median(map(_quotient, spent[ours], spent[theirs]))
+            yield Row(f"{ours} / {theirs}, {rate:,.0f}/s", ratio, "x", bars.get(theirs), True)
 
 
 def clean(size: Size) -> Iterator[Row]:
@@ -193,11 +220,18 @@ def _quantiles(seconds: Sequence[float]) -> list[float]:
 
 
 def memory(size: Size) -> Iterator[Row]:
-    """The engine's memory at the end of a long profile."""
-    command = [sys.executable, "-m", "generators.two_days", str(size.hours)]
+    """The memory at the end of a long profile."""
+    [engine] = _megabytes(size.hours)
+    yield Row(f"load generator after {size.hours} h", engine, "MB", 150, True)
+    engine, server = _megabytes(size.hours, 50)
+    yield Row(f"load generator after {size.hours} h, 50 steps", engine, "MB", 200, True)
+    yield Row(f"server after {size.hours} h, 50 steps", server, "MB", 200, True)
+
+
+def _megabytes(*arguments: int) -> list[float]:
+    command = [sys.executable, "-m", "generators.two_days", *map(str, arguments)]
     done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, cwd=machine.HERE)
-    megabytes = json.loads(done.stdout)["megabytes"]
-    yield Row(f"memory of the engine after {size.hours} h", megabytes, "MB", 150, True)
+    return [json.loads(line)["megabytes"] for line in done.stdout.splitlines()]
 
 
 def _quotient(ours: float, theirs: float) -> float:
@@ -206,6 +240,7 @@ def _quotient(ours: float, theirs: float) -> float:
 
 SECTIONS: dict[str, Callable[[Size], Iterator[Row]]] = {
     "throughput": throughput,
+    "cpu": cpu,
     "clean": clean,
     "curve": curve,
     "freeze": freeze,

@@ -59,6 +59,7 @@ TASKS: dict[str, list[list[str]]] = {
         ["benchmarks/verdict.py"],
         ["benchmarks/power.py"],
         ["benchmarks/engine.py"],
+        ["benchmarks/distributed.py"],
     ],
     "soak": [
         ["tests/simulation/soak/kills_at_random.py"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +28,22 @@ http {{
     scgi_temp_path {directory}/scgi;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
+        location = /count {{ stub_status; }}
         location / {{ default_type text/plain; return 200 "an answer of 24 bytes..\n"; }}
     }}
 }}
 """
+
+
+def requests(url: str) -> int:
+    """How many requests it has had so far, without those of this function."""
+    with urllib.request.urlopen(f"{url}count", timeout=10) as answer:  # noqa: S310 - ours
+        counts = answer.read().decode().splitlines()[2].split()
+    _asked[url] = _asked.get(url, 0) + 1
+    return int(counts[2]) - _asked[url]
+
+
+_asked: dict[str, int] = {}
 
 
 @contextmanager

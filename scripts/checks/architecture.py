@@ -54,7 +54,7 @@ ONLY_IN = {
     "mcp": "mcp/server.py",
     "mcp_types": "mcp/server.py",
     "platformdirs": "runtime/environment.py",
-    "psutil": "server/engine target/process_usage.py",
+    "psutil": "server/agent server/engine target/process_usage.py",
     "pydantic": "api report server",
     "rich": "render runtime/terminal.py",
     "starlette": "server",
@@ -63,7 +63,7 @@ ONLY_IN = {
     "typer": "cli commands completion setup/check/gate_commands.py",
     "uvicorn": "server/web",
     "zmq": "server/engine",
-    "websockets": "server/agent.py server/web",
+    "websockets": "server/agent server/web",
     "yaml": "values/documents.py",
 }
 """Libraries, and the only places that may import them."""

@@ -175,9 +175,14 @@ def _serialised(document: dict[str, Any], path: Path) -> str:
 def _describe(profile: Profile) -> str:
     points = ", ".join(f"{point.x:g}s {point.y:g}/s" for point in (profile.points or [])[:8])
     more = len(profile.points or []) - 8
+    steps = list(_steps(profile.steps))
     rows = [
         ("id", profile.id),
-        ("target", f"{profile.http_method or ''} {profile.target_url or ''}".strip()),
+        (
+            "target",
+            f"{'' if steps else profile.http_method or ''} {profile.target_url or ''}".strip(),
+        ),
+        *(("step", step) for step in steps),
         ("duration", f"{profile.duration:g}s" if profile.duration is not None else None),
         ("curve", points + (f" and {more} more points" if more > 0 else "")),
         ("interpolation", profile.interpolation_mode),
@@ -191,6 +196,22 @@ def _describe(profile: Profile) -> str:
     width = max(14, *(len(name) + 1 for name, _ in known))
     lines = [f"  {name:<{width}}{value}" for name, value in known]
     return "\n".join([sanitize(profile.name), *lines])
+
+
+def _steps(steps: Any) -> Iterator[str]:
+    for step in steps if isinstance(steps, list) else ():
+        match step:
+            case {"think": think}:
+                yield f"think {_range(think)}"
+            case {"name": name, "request": request}:
+                yield f"{name}: {request}"
+            case {"request": request}:
+                yield str(request)
+
+
+def _range(think: Any) -> str:
+    bounds = dict.fromkeys(think if isinstance(think, list) else [think])
+    return "..".join(f"{bound:g}s" if isinstance(bound, float | int) else "?" for bound in bounds)
 
 
 def _limits(gate: Any) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from tm_cli.gate.model import Basis, Result, TargetMetric
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
 from tm_cli.gate.target_metrics import OF_THE_PROCESS, describe, shown
+from tm_cli.render.steps import step_lines
 from tm_cli.render.tables import age, codes, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import as_number, sanitize
@@ -41,6 +42,7 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
         lines += _responses(result.facts)
         lines += [f"  {text}" for text in target_lines(result)]
         lines += _compared(terminal, result)
+        lines += step_lines(terminal, result.steps)
     lines += [f"  {MARKS[item.passed]}: {sanitize(item.reason)}" for item in decision.checks]
     lines += [f"  repeats run {_earlier(attempt)}" for attempt in ending.earlier]
     if decision.exit_code:

@@ -89,7 +89,7 @@ class ClientCertificate(Wire):
     password: Annotated[str, Field(max_length=1000)] | None = None
 
 
-_FILLED = ("target_url", "readiness_url", "request_body")
+_FILLED = ("target_url", "readiness_url", "request_body", "steps", "checks")
 """The fields with placeholders; headers, which are JSON text, are filled in one by one."""
 
 
@@ -121,6 +121,10 @@ class ProfileFields(Wire):
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
+    steps: list[dict[str, Any]] | None = None
+    checks: dict[str, Any] | None = None
+    cookies: bool | None = None
+    follow_redirects: int | None = None
     data: tuple[DataSource, ...] = ()
     client_certificate: ClientCertificate | None = None
     http_version: HttpVersion | None = None

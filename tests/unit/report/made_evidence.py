@@ -17,6 +17,7 @@ from tm_cli.gate.model import (
     Result,
     Run,
     Sample,
+    Step,
     TargetMetric,
     TimeSeries,
 )
@@ -161,6 +162,28 @@ def _confirmed() -> GateOutcome:
     return evidence(end, gate=gate)
 
 
+def step(name: str, p95: float, verdict: str, *, errors: int = 0) -> Step:
+    return Step(
+        name,
+        metrics(p95, errors),
+        {"200": 600 - errors, "503": errors},
+        verdict,
+        name == "/checkout",
+        (comparison("p95", p95, verdict),),
+    )
+
+
+def _steps() -> GateOutcome:
+    """Arrivals of several requests; the names are those of a locustfile."""
+    steps = (
+        step("/checkout", 26.0, "FAIL", errors=3),
+        step("GET /cart | <b>", 23.0, "WARN"),
+        Step("(other steps)", metrics(20.0), {"200": 600}),
+    )
+    reasons = ("step /checkout: p95 26 ms, baseline 20 ms, limit +15 %",)
+    return evidence(ended(result("FAIL", steps=steps, reasons=reasons)))
+
+
 def _scores() -> GateOutcome:
     """A benchmark run: its id is its history id, and its numbers are scores of scenarios."""
     rows = (
@@ -230,6 +253,7 @@ ALL: dict[str, GateOutcome] = {
     "duet": _duet(),
     "several": _several(),
     "error": _error(),
+    "steps": _steps(),
     "scores": _scores(),
     "target": _target(),
     "returned": _returned(),

@@ -17,8 +17,8 @@ from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.target_metrics import OF_THE_PROCESS, MetricCheck, check_metric_name
-from tm_cli.runtime.files import make_private_dir
 from tm_cli.runtime.subprocesses import IS_WINDOWS, find_program, last_lines, split_command
+from tm_cli.runtime.trusted_files import prepare_data_dir
 from tm_cli.target.service import (
     LARGEST_LOG,
     READY_WAIT,
@@ -139,7 +139,7 @@ class TargetRequest:
                 self.log.write_bytes(b"")
                 return self.log
             directory = self.session.settings.find_data_dir(context.cwd)
-            make_private_dir(directory)
+            prepare_data_dir(directory, context.environ)
             return open_log(directory, f"{context.clock.now().astimezone():%Y%m%d-%H%M%S}")
         except OSError as problem:
             place = problem.filename or self.log

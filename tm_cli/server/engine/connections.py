@@ -160,6 +160,15 @@ class ConnectionPool:
         connection.since = self._monotonic()
         connection.address.idle.append(connection)
 
+    def resume(self, connection: Connection) -> Connection:
+        """A connection that was kept on loan, for its next request; else a new one."""
+        connection.idle_for = self._monotonic() - connection.since
+        if connection.idle_for > MAX_IDLE or not connection.is_usable:
+            self.drop(connection)
+            return self.take(new=True)
+        connection.address.requests += 1
+        return connection
+
     def drop(self, connection: Connection) -> None:
         self._lent -= 1
         connection.close()

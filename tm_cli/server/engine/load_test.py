@@ -1,8 +1,8 @@
 """One run of the engine from its first request to its last.
 
 Locust's users are the slots: persistent senders whose number bounds the requests in flight. Locust
-spawns and supervises them; its pacing, its HTTP clients and its statistics are not used, because
-the arrivals come from the curve.
+spawns and supervises them; its pacing is not used, because the arrivals come from the curve, and
+its HTTP clients and statistics are used by locustfiles alone.
 """
 
 import gc
@@ -19,7 +19,7 @@ from locust.env import Environment
 
 from tm_cli.server.engine.clients import Client, client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
-from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.protocol import Events, Patience
 from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
@@ -71,6 +71,15 @@ def allow_connections(wanted: int) -> int:
     if soft != resource.RLIM_INFINITY and soft < files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     return files - _SPARE
+
+
+def check_open_files(job: EngineJob) -> None:
+    """Raise JobError if the system allows fewer open files than a job may need."""
+    possible = allow_connections(job.connections)
+    if possible < job.connections:
+        raise JobError(
+            f"the limit of open files allows {possible} connections, not {job.connections}"
+        )
 
 
 _LEAD = 0.05  # seconds between "started" and curve second 0
@@ -139,8 +148,7 @@ class LoadTest:
     def run(self) -> None:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
-        if self._scenario:
-            self._scenario.begin()
+        self._begin_scenario()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
         is_complete = self._dispatcher.run()
@@ -154,6 +162,8 @@ class LoadTest:
         self._report_targets()
         if self._scenario:
             self._scenario.end()
+        if note := self._report.note():
+            self._events.write("note", text=note)
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
@@ -171,6 +181,10 @@ class LoadTest:
         self._plan.finish(second)
         self._recorder.finish(second)
         self._dispatcher.finish(second)
+
+    def renew(self, values: dict[str, str]) -> None:
+        """Send later requests with these values of the job's tokens."""
+        self._job.variables.renew(values)
 
     def pause(self) -> None:
         """Hold the curve; requests already due or under way continue."""
@@ -205,6 +219,16 @@ class LoadTest:
             self._sender.hand_over(bucket, due, now, number)
         else:
             self.abort()
+
+    def _begin_scenario(self) -> None:
+        if self._scenario is None:
+            return
+        what = "test_start of the locustfile takes its time"
+        telling = gevent.spawn_later(_REPORT_INTERVAL, self._events.write, "waiting", reason=what)
+        try:
+            self._scenario.begin()
+        finally:
+            telling.kill()
 
     def _begin(self) -> None:
         if self._job.hold:

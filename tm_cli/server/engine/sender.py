@@ -227,7 +227,11 @@ class TargetClient:
 
     def connect(self) -> int | str:
         """Connect without sending a request; return 0, or the name of the error."""
-        result = self._http2.connect() if self._http2 else self._attempt(self._connect)
+        if self._http2:
+            result = self._http2.connect()
+            self.error = self._http2.error
+            return result
+        result = self._attempt(self._connect)
         return 0 if result in _SIGNS_OF_HTTP2 and self._switched(result) else result
 
     def close(self) -> None:

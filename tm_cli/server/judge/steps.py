@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tm_cli.server.judge.evidence import percent_of
+from tm_cli.server.judge.evidence import ms, percent_of, requests_needed
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
     LIKELY,
@@ -46,7 +46,8 @@ def steps_alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricCompari
         bounds, is_own = thresholds.of_step(name), bool(thresholds.steps.get(name))
         step = run.steps.get(name)
         if step is None or not step.completed:
-            yield _of_step(name, _not_played(run))
+            if is_own:
+                yield _of_step(name, _not_played(run))
             continue
         errors = all_errors(step, bounds.all_errors)
         if step.completed < _FEW and not is_own:
@@ -107,7 +108,15 @@ def _compared(
         reason = f"in the {than} {before.errors} of {before.completed} failed: it is not compared"
         yield MetricComparison("yardstick", Severity.WARN, reason, "%", before.error_rate)
         return
-    for found in compare_response_times(now, before, bounds, than=than, doubt=doubt, **history):
+    fine = {} if own else _not_slower(now, before, bounds, than)
+    yield from fine.values()
+    tested = {name: bound for name, bound in bounds.quantiles.items() if name not in fine}
+    slower = replace(bounds, quantiles=tested)
+    for found in (
+        compare_response_times(now, before, slower, than=than, doubt=doubt, **history)
+        if tested
+        else ()
+    ):
         if found.metric in own and cannot_tell(found):
             severity = max(found.severity, Severity.WARN)
             yield replace(found, severity=severity, is_judged=True)
@@ -169,6 +178,27 @@ def _among_steps(
         return found
     others = f"; the other steps: {percent_of(usual[name]):+.1f} %"
     return replace(found, severity=severity, reason=f"{found.reason}{others}", is_significant=True)
+
+
+def _not_slower(
+    now: RunFacts, before: RunFacts, bounds: Thresholds, than: str
+) -> dict[str, MetricComparison]:
+    """The quantiles that have not risen above their limits, so that chance need not be known.
+
+    To know it takes half a second for a step, and a run may have two hundred.
+    """
+    found = {}
+    for name, bound in bounds.quantiles.items():
+        value, earlier = now.quantiles_ms.get(name), before.quantiles_ms.get(name)
+        if not value or not earlier or min(now.completed, before.completed) < requests_needed(name):
+            continue
+        change = 100 * (value / earlier - 1)
+        if change <= bound.warn:
+            reason = f"{name} {ms(value)}, {than} {ms(earlier)}, {change:+.1f} %"
+            found[name] = MetricComparison(
+                name, Severity.PASS, reason, "ms", value, earlier, change, bound=bound, than=than
+            )
+    return found
 
 
 def _errors(metric: str, step: RunFacts) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tm_cli.server.engine.job import EngineJob
@@ -123,6 +123,17 @@ class LiveRun:
     def resume(self) -> None:
         self._command("resume", paused=False)
 
+    def renew(self, values: Mapping[str, str]) -> bool:
+        """Send later requests with other values; False if one of them is not renewable."""
+        tokens = {f"={name}": value for name, value in values.items()}
+        if not tokens.keys() <= self._job.tokens.keys():
+            return False
+        self._job.tokens.update(tokens)
+        self._job.values.update(values)
+        if self._engine:
+            self._engine.send("renew", values=tokens)
+        return True
+
     def _command(self, name: str, *, paused: bool) -> None:
         self.paused = paused  # the response to the client must not wait for the engine
         if self._engine:
@@ -178,6 +189,8 @@ class LiveRun:
         """Send the commands that came while the engine was being started."""
         if self.paused:
             self.pause()
+        if self._engine and self._job.tokens:
+            self._engine.send("renew", values=self._job.tokens)
         if self.ending:
             self._halt()
 

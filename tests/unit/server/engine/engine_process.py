@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -128,12 +128,17 @@ class _Connection(asyncio.Protocol):
 class EngineProcess:
     """A running engine; its events are collected as they come."""
 
-    def __init__(self, first_line: object, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        first_line: object,
+        environ: dict[str, str] | None = None,
+        program: Sequence[str] = ("-m", "tm_cli.server.engine"),
+    ) -> None:
         self.events: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._is_over = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tm_cli.server.engine"],
+            [sys.executable, *program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environ,
@@ -179,7 +184,10 @@ class EngineProcess:
         self._process.stdin.close()
 
     def wait_for(
-        self, name: str, accept: Callable[[dict[str, Any]], bool] = lambda event: True
+        self,
+        name: str,
+        accept: Callable[[dict[str, Any]], bool] = lambda event: True,
+        patience: float = PATIENCE,
     ) -> dict[str, Any]:
         """The first event of this name that is acceptable; waits for it."""
 
@@ -187,7 +195,7 @@ class EngineProcess:
             return next((e for e in self.events if e["event"] == name and accept(e)), None)
 
         with self._news:
-            self._news.wait_for(lambda: found() or self._is_over, PATIENCE)
+            self._news.wait_for(lambda: found() or self._is_over, patience)
         event = found()
         assert event, f"no {name} among {self.events}"
         return event

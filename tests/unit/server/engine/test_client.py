@@ -2,8 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+import gevent
+import gevent.socket
 import pytest
+
+from tm_cli.server.engine.connections import Address, Connection
 
 PROBE = """
 import socket
@@ -25,3 +31,43 @@ def test_requests_are_sent_at_once() -> None:
     )
     assert probe.stderr == ""
     assert int(probe.stdout) != 0
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Connection, Any]]:
+    ours, theirs = gevent.socket.socketpair()
+    connection = Connection(Address(0, 0, 0, ("127.0.0.1", 1)), ours, 0.0, is_tls=False)
+    with theirs, gevent.Timeout(9):
+        yield connection, theirs
+        connection.close()
+
+
+def test_a_request_that_does_not_fit_into_the_buffer_is_sent_whole(
+    ends: tuple[Connection, Any],
+) -> None:
+    connection, theirs = ends
+    request = b"POST / HTTP/1.1\r\n\r\n" + bytes(range(256)) * 20_000
+    received = bytearray()
+
+    def receive() -> None:
+        while len(received) < len(request):
+            received.extend(theirs.recv(65536))
+
+    receiving = gevent.spawn(receive)
+    connection.send(request)
+    receiving.get()
+    assert received == request
+
+
+def test_all_bytes_and_the_end_are_received_whatever_was_there_before(
+    ends: tuple[Connection, Any],
+) -> None:
+    connection, theirs = ends
+    theirs.sendall(b"a" * 25)
+    assert [connection.recv(10) for _ in range(3)] == [b"a" * 10, b"a" * 10, b"a" * 5]
+    theirs.sendall(b"b" * 10)
+    assert connection.recv(10) == b"b" * 10
+    gevent.spawn_later(0.01, theirs.sendall, b"c")
+    assert connection.recv(10) == b"c"
+    gevent.spawn_later(0.01, theirs.close)
+    assert connection.recv(10) == b""

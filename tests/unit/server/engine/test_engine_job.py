@@ -132,6 +132,9 @@ class Obedient:
     def finish(self, second: float) -> None:
         self.done.append(f"finish at {second:g}")
 
+    def renew(self, values: dict[str, str]) -> None:
+        self.done.append(f"renew {values}")
+
     def pause(self) -> None:
         self.done.append("pause")
 
@@ -157,6 +160,13 @@ def test_an_early_end_is_passed_on_and_an_unusable_one_ignored() -> None:
     ends = [b'{"command": "finish", "at": 20.0}', b'{"command": "finish", "at": "soon"}']
     execute_commands(iter([*ends, b'{"command": "finish"}']), obedient)
     assert obedient.done == ["finish at 20", "abort"]
+
+
+def test_new_values_are_passed_on_and_unusable_ones_ignored() -> None:
+    obedient = Obedient()
+    news = [b'{"command": "renew", "values": {"=TOKEN": "b"}}', b'{"command": "renew"}']
+    execute_commands(iter([*news, b'{"command": "renew", "values": {"a": 1}}']), obedient)
+    assert obedient.done == ["renew {'=TOKEN': 'b'}", "abort"]
 
 
 def test_a_share_is_passed_on() -> None:
@@ -200,3 +210,29 @@ def test_a_broken_input_aborts_too() -> None:
     with pytest.raises(OSError, match="gone"):
         execute_commands(broken(), obedient)
     assert obedient.done == ["pause", "abort"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "steps", "senders"),
+    [
+        (100, None, 256),
+        (5, [{"request": "/"}, {"think": "3s"}, {"request": "/"}], 256),
+        (100, [{"request": "/"}, {"think": "1s..3s"}, {"request": "/"}], 500),
+        (100, [{"request": "/", "weight": 1}, {"request": "/", "weight": 2}], 256),
+        (1000, [{"request": "/"}, {"think": "60s"}, {"request": "/"}], 3600),
+    ],
+)
+def test_visitors_get_as_many_senders_as_they_occupy(
+    rate: float, steps: list[dict[str, Any]] | None, senders: int
+) -> None:
+    points = [(0.0, 0.0), (5.0, rate), (10.0, 0.0)]
+    job = EngineJob(
+        run_id="r",
+        target_url="http://localhost/",
+        points=points,
+        duration=10,
+        interpolation="LINEAR",
+        steps=steps,
+    )
+    assert job.senders(256) == senders
+    assert job.senders(5000) == 5000

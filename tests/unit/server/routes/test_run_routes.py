@@ -84,7 +84,6 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "max_rps": 10_000.0,
         "share": {"index": 0, "count": 1},
         "hold": False,
-        "watchdog_timeout": None,
         "probe": {"url": None, "addresses": None, "wait": 0.0},
         "expect_status": None,
         "ca_file": None,
@@ -92,6 +91,13 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "visit_timeout": None,
         "data": [],
         "client_certificate": None,
+        "tokens": {},
+        "http_version": None,
+        "steps": None,
+        "checks": None,
+        "cookies": False,
+        "follow_redirects": 0,
+        "origins": [],
     }
 
 
@@ -231,6 +237,27 @@ def test_what_cannot_be_executed_is_not_started(shared_api, fields, place):
     assert answer.status_code == 400
     assert place in answer.json()["error"]
     assert shared_api.status(profile_id)["status"] == "IDLE"
+
+
+REQUEST = {"request": "GET /"}
+LOCUSTFILE = {"file": "shop.py", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"locustfile": LOCUSTFILE, "httpVersion": "2"}, "a locustfile has its own"),
+        ({"steps": [REQUEST], "httpVersion": "2"}, "steps is not possible with httpVersion 2"),
+        ({"checks": {"status": 200}, "httpVersion": "2"}, "checks is not possible"),
+        ({"cookies": True, "httpVersion": "2"}, "cookies is not possible"),
+        ({"followRedirects": 1, "httpVersion": "2"}, "followRedirects is not possible"),
+    ],
+)
+def test_what_would_be_left_out_in_silence_is_not_started(shared_api, fields, reason):
+    profile_id = shared_api.save(reason, **fields)
+    answer = shared_api.post(f"/profiles/{profile_id}/start")
+    assert answer.status_code == 400
+    assert reason in answer.json()["error"]
 
 
 def test_the_server_refuses_to_load_itself(api, server):

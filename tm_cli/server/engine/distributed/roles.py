@@ -62,9 +62,10 @@ class WorkerRole(_Line):
     """A worker of a run: where its master is reached, and what this host permits.
 
     It loads no target that this host's own rule does not allow: none at a public address without
-    `allow_public`, and not the `server` itself. Only a local worker `trusts_addresses` that the
-    master names, and paths of locustfiles; others have `locustfiles` of their own, which may read
-    `variables`. `ca_file` has certificates of targets to trust.
+    `allow_public`, and not the `server` itself. It runs no code but that of the `locustfiles` that
+    this host's owner has named, which may read some of the `variables`, and reads no client
+    certificate but `certificates`. Only a worker on the server's machine `trusts_addresses`, and
+    paths of files, that the master names. `ca_file` has certificates of targets to trust.
     """
 
     host: str = "127.0.0.1"
@@ -76,6 +77,7 @@ class WorkerRole(_Line):
     ca_file: str | None = None
     trusts_addresses: bool = False
     locustfiles: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
     variables: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def to_line(self) -> str:

@@ -2,20 +2,19 @@
 
 import asyncio
 import logging
-import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 from gevent.event import Event
 from locust.exception import RPCError
 from locust.rpc import Message
 
+from tm_cli.server.engine.distributed.host_rule import allowed
 from tm_cli.server.engine.distributed.outbox import Outbox
 from tm_cli.server.engine.distributed.roles import WorkerRole
 from tm_cli.server.engine.distributed.runners import (
@@ -25,20 +24,14 @@ from tm_cli.server.engine.distributed.runners import (
     Slot,
     environment,
 )
-from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError, rate_refusal
-from tm_cli.server.engine.load_test import LoadTest, allow_connections
-from tm_cli.server.engine.locustfiles.reference import JobLocustfile
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError
+from tm_cli.server.engine.load_test import LoadTest, allow_connections, check_open_files
 from tm_cli.server.engine.protocol import Patience, carry_out
-from tm_cli.server.locustfiles import Locustfiles
-from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.values.urls import port_of
 
-MAX_RATE = 10_000.0
-"""Requests per second of a run; a server refuses more."""
 _COALESCE = 0.02  # seconds in which lines are collected for one message
 _POLL = 0.1
-_LEAVING = 1.0  # seconds for the load to end, and again for the last results to arrive
+_LEAVING = 0.5  # seconds for the load to end, and again for the last results to arrive
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,7 +41,6 @@ class Worker:
 
     def __init__(self, role: WorkerRole) -> None:
         self._role = role
-        self._rule = TargetRule(allow_public=role.allow_public, server=role.server)
         self._news = Event()
         self._outbox = Outbox(self._news.set)
         self._patience: Patience | None = None
@@ -59,17 +51,20 @@ class Worker:
         self._serve: Callable[[], None] = self._may_serve.wait
         self._playing: gevent.Greenlet | None = None
         self._load_test: LoadTest | None = None
+        self._orders: deque[dict[str, Any]] = deque()
         self._is_over = Event()
 
     def run(self, lines: Iterator[bytes]) -> None:
         """Work to the end; JobError if there is no master."""
         gevent.spawn(self._read_to_end, lines)
-        gevent.spawn(self._connect)
         gevent.spawn(self._send_news)
-        watching = gevent.spawn(self._watch)
+        vital = [gevent.spawn(self._connect), gevent.spawn(self._watch)]
+        for greenlet in vital:
+            greenlet.link_exception(lambda _: self._is_over.set())
         self._is_over.wait()
-        if isinstance(watching.exception, JobError):
-            raise watching.exception
+        for greenlet in vital:
+            if greenlet.exception:
+                raise greenlet.exception
 
     def _read_to_end(self, lines: Iterator[bytes]) -> None:
         for _ in lines:
@@ -86,7 +81,7 @@ class Worker:
             surroundings,
             self._role,
             messages,
-            most=allow_connections(MAX_SLOTS),
+            most=allow_connections(2 * MAX_SLOTS),
             on_senders=self._on_senders,
             on_quit=lambda finish: gevent.spawn(self._leave, finish),
         )
@@ -94,18 +89,16 @@ class Worker:
     def _watch(self) -> None:
         """End everything once the master is silent, by a clock that is never set."""
         deadline = time.monotonic() + CONNECT_TIMEOUT
-        try:
-            while self._patience is None:
-                gevent.sleep(_POLL)
-                if time.monotonic() > deadline:
-                    raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
-            while self._patience.lasts(time.monotonic()):
-                gevent.sleep(_POLL)
-            _LOG.warning("the master was silent for %g s", PATIENCE)
-            self._end_load()
-            gevent.sleep(_LEAVING)
-        finally:
-            self._is_over.set()
+        while self._patience is None:
+            gevent.sleep(_POLL)
+            if time.monotonic() > deadline:
+                raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
+        while self._patience.lasts(time.monotonic()):
+            gevent.sleep(_POLL)
+        _LOG.warning("the master was silent for %g s", PATIENCE)
+        self._end_load()
+        gevent.sleep(_LEAVING)
+        self._is_over.set()
 
     def _hear(self, **_: Any) -> None:
         if self._patience is None:
@@ -128,22 +121,31 @@ class Worker:
             self._playing = gevent.spawn(self._play, msg.data["job"])
 
     def _on_order(self, msg: Message, **_: Any) -> None:
-        if self._load_test and msg.data.get("command") == "abort":
-            self._load_test.abort()
-        elif self._load_test is None or not carry_out(msg.data, self._load_test):
-            _LOG.warning("ignored an order that is not known, or too early")
+        self._orders.append(msg.data)
+        self._obey()
+
+    def _obey(self) -> None:
+        """Carry out the orders, which may come before there is anything to carry them out on."""
+        while self._load_test and self._orders:
+            order = self._orders.popleft()
+            if order.get("command") == "abort":
+                self._load_test.abort()
+            elif not carry_out(order, self._load_test):
+                _LOG.warning("ignored an order that is not known")
 
     def _on_seen(self, msg: Message, **_: Any) -> None:
         self._outbox.seen(msg.data)
 
     def _play(self, document: dict[str, Any]) -> None:
         try:
-            changes = self._allowed(EngineJob.parse(document))
+            changes = asyncio.run(allowed(EngineJob.parse(document), self._role))
             self._has_senders.wait()
             job = EngineJob.parse({**document, **changes, "slots": self._senders})
+            check_open_files(job)
             self._load_test = LoadTest(
                 job, self._outbox, start_slots=self._start_slots, patience=self._patience
             )
+            self._obey()
             self._load_test.run()
         except (JobError, Refusal) as error:
             self._outbox.write("failed", message=str(error))
@@ -157,52 +159,6 @@ class Worker:
         self._serve = serve
         self._may_serve.set()
         return self._runner
-
-    def _allowed(self, job: EngineJob) -> dict[str, Any]:
-        """What this host changes in the job before it runs it; raises `Refusal`.
-
-        The master has no say in which files are read here, nor in which addresses are loaded.
-        """
-        if refusal := rate_refusal(job, MAX_RATE):
-            raise Refusal(refusal)
-        changes: dict[str, Any] = {"ca_file": self._role.ca_file}
-        if not self._role.trusts_addresses:
-            changes |= asyncio.run(self._addresses(job))
-            if job.locustfile:
-                changes["locustfile"] = self._own_locustfile(job.locustfile)
-        return changes
-
-    def _own_locustfile(self, wanted: JobLocustfile) -> dict[str, Any]:
-        """The file where this host has it; a path that a master names would be code of its own."""
-        known = Locustfiles(
-            [Path(path) for path in self._role.locustfiles],
-            command="tm agent",
-            allow_public=self._role.allow_public,
-            servers=self._servers(),
-            environ=self._role.variables,
-        )
-        return known.job(wanted).model_dump(mode="json")
-
-    def _servers(self) -> frozenset[tuple[str, int]]:
-        """The addresses of the server, as far as this host can resolve its name."""
-        if self._role.server is None:
-            return frozenset()
-        parts = urlsplit(self._role.server)
-        port = port_of(parts)
-        with suppress(OSError, UnicodeError):
-            found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-            return frozenset((str(entry[4][0]), port) for entry in found)
-        return frozenset()
-
-    async def _addresses(self, job: EngineJob) -> dict[str, Any]:
-        found: dict[str, Any] = {"addresses": await self._rule.check(job.target_url)}
-        if job.probe and job.probe.url:
-            addresses = await self._rule.check(job.probe.url)
-            found["probe"] = {**job.probe.model_dump(), "addresses": addresses}
-        if job.against:
-            addresses = await self._rule.check(job.against.target_url)
-            found["against"] = {**job.against.model_dump(), "addresses": addresses}
-        return found
 
     def _send_news(self) -> None:
         """Send each line soon; the reports of Locust repeat what has not arrived."""

@@ -27,7 +27,7 @@ _OF_A_CONNECTION = {"host", "connection", "keep-alive", "proxy-connection", "upg
 _REPEATABLE = {"GET", "HEAD", "OPTIONS"}
 _IDLE = 0.5  # seconds after which a connection counts as idle
 _REPEATED_SHARE = 0.05  # of all requests
-_ATTEMPTS = 3  # of a request that the target has not looked at
+_ATTEMPTS = 10  # of a request that the target has not looked at
 
 
 class Http2Request:

@@ -44,7 +44,7 @@ _HEAD_LENGTH = 9  # of a frame
 _LARGEST_FRAME = 16_384
 _GOAWAY = 7
 _LAST_STREAM = 2**31 - 1
-_EVENT_STEPS = 40  # what an event costs in steps of the processor's budget
+_EVENT_STEPS = 10  # what an event costs in steps of the processor's budget
 
 Headers = Sequence[tuple[str, str]]
 
@@ -110,6 +110,7 @@ class Http2Connection:
         self._has_settings = Event()
         self._takes_requests = True
         self._is_closed = False
+        self._answers = 0
         self._failure: Exception | None = None
         self._idle_since = time.monotonic()
         self._greenlets: list[Any] = []
@@ -149,7 +150,8 @@ class Http2Connection:
         """Send a request and wait for the end of its answer; raises what went wrong."""
         number = self._h2.get_next_available_stream_id()
         self._takes_requests &= number < _LAST_STREAM - 2
-        stream = self._streams[number] = Stream()
+        stream, answers = Stream(), self._answers
+        self._streams[number] = stream
         try:
             self._h2.send_headers(number, headers, end_stream=not body)
             self._flush()
@@ -160,6 +162,7 @@ class Http2Connection:
             self._idle_since = time.monotonic()
             if not stream.over.is_set():
                 self._cancel(number)
+                self._takes_requests &= answers < self._answers  # or nothing is there any more
             if not self._takes_requests and not self._streams:
                 self.close()
         if stream.error:
@@ -278,6 +281,7 @@ class Http2Connection:
             if stream.interim > MAX_INTERIM:
                 stream.fail(TooManyInterimResponses())
         elif isinstance(event, StreamEnded):
+            self._answers += 1
             stream.over.set()
             self._may_send_more.set()
         elif isinstance(event, StreamReset):

@@ -20,7 +20,7 @@ class LocustfileReference(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    file: Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f\x7f]+\.py$", max_length=200)]
+    file: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+\.[pP][yY]$", max_length=1000)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     classes: Annotated[tuple[_Name, ...], Field(alias="class", max_length=50)] = ()
     tags: Annotated[tuple[_Name, ...], Field(max_length=50)] = ()

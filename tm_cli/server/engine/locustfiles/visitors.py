@@ -31,6 +31,7 @@ from tm_cli.values.failures import CHECK_FAILED, LOCUSTFILE_ERROR, TARGET_REFUSE
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_CHECK = 80  # characters of what the file says about a failed check
+_LONGEST_EVENT = 45.0  # seconds; after a minute without an event a load generator is given up
 _LOGGED = 5  # errors of the file that are written to the log with their traceback
 _MOST_ERRORS = 1000  # different errors that Locust's own statistics keep
 
@@ -66,19 +67,20 @@ class Scenario:
         self._is_running = False
         self._ended_by_file = False
         self._logged = 0
+        self.visits = 0
+        self._requests = 0
         self.environment = self._environment(job)
 
     def begin(self) -> None:
-        """Fire the file's `test_start`."""
-        self.environment.events.test_start.fire(environment=self.environment)
+        """Fire the file's `test_start`; raises JobError when that takes too long."""
         self._is_running = True
+        self._fire("test_start")
 
     def end(self) -> None:
         """Fire its `test_stop`; raises JobError when the file says that the run is none."""
         self._is_running = False
-        events = self.environment.events
-        events.test_stop.fire(environment=self.environment)
-        events.quitting.fire(environment=self.environment, reverse=True)
+        self._fire("test_stop")
+        self._fire("quitting", reverse=True)
         if self._ended_by_file:
             raise JobError(f"the locustfile {self._file.file} has ended the run (runner.quit)")
         if code := self.environment.process_exit_code:
@@ -87,13 +89,29 @@ class Scenario:
                 f"environment.process_exit_code to {code}"
             )
 
+        if self.visits and not self._requests:
+            raise JobError(
+                f"no visitor of the locustfile {self._file.file} has sent a request; nothing was "
+                "tested"
+            )
+
     def client(self, job: EngineJob, target: RequestTarget) -> "VisitorClient":
         return VisitorClient(job, target, self)
 
     def quit(self) -> None:
-        if self._is_running:
+        if self._is_running and not self._ended_by_file:
             self._ended_by_file = True
             self._on_quit()
+
+    def _fire(self, name: str, **how: bool) -> None:
+        """Fire an event; none of ours are written until its listeners return."""
+        try:
+            with gevent.Timeout(_LONGEST_EVENT, JourneyTimeout):
+                getattr(self.environment.events, name).fire(environment=self.environment, **how)
+        except JourneyTimeout:
+            raise JobError(
+                f"{name} of the locustfile {self._file.file} takes longer than {_LONGEST_EVENT:g} s"
+            ) from None
 
     def _environment(self, job: EngineJob) -> Environment:
         # the file's listeners are those of the module `locust`
@@ -104,7 +122,7 @@ class Scenario:
             locustfile=self._file.file,
             tags=list(self._file.tags) or None,
             catch_exceptions=False,
-            parsed_options=self._options(),
+            parsed_options=self._options(base_url(job.targets[0])),
         )
         environment.runner = _Runner(environment)
         environment.runner.on_quit = self.quit
@@ -113,10 +131,10 @@ class Scenario:
         locust.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
         return environment
 
-    def _options(self) -> Any:
-        """What the file's own command-line arguments are without a command line."""
+    def _options(self, host: str) -> Any:
+        """What the file's own command-line arguments are where only the host is given."""
         try:
-            return get_parser(default_config_files=[]).parse_args([])
+            return get_parser(default_config_files=[]).parse_args(["--host", host])
         except SystemExit:  # it has written what is missing
             raise JobError(
                 f"the locustfile {self._file.file} needs arguments of the command line, which "
@@ -132,6 +150,7 @@ class Scenario:
         context: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
+        self._requests += 1
         visit = (context or {}).get("visit") or getattr(gevent.getcurrent(), "visit", None)
         if visit is not None:
             seconds = (response_time or 0.0) / 1000
@@ -191,7 +210,7 @@ class VisitorClient:
         self.bodies: Counter[str] = Counter()
         self.error: Exception | None = None
         self._timeout = job.arrival_timeout
-        self._environment = scenario.environment
+        self._scenario = scenario
         self._probe = TargetClient(job.model_copy(update={"slots": 1, "against": None}), target)
         host = base_url(target)
         self._classes = [visitor_class(user, host, scenario.quit) for user in scenario.classes]
@@ -199,6 +218,7 @@ class VisitorClient:
 
     def send(self, number: int = 0) -> Played:
         visit = Visit()
+        self._scenario.visits += 1
         [chosen] = random.choices(self._classes, self._weights)  # noqa: S311
         gevent.getcurrent().visit = visit
         try:
@@ -220,7 +240,7 @@ class VisitorClient:
         self._probe.close()
 
     def _play(self, chosen: type[User]) -> None:
-        user = chosen(self._environment)
+        user = chosen(self._scenario.environment)
         try:
             user.run()
         finally:

@@ -28,9 +28,14 @@ def on_init(environment, **_):
     heard.append(f"init {environment.host}")
 
 
+@events.init_command_line_parser.add_listener
+def on_parser(parser):
+    parser.add_argument("--own", default="own default")
+
+
 @events.test_start.add_listener
 def on_start(environment, **_):
-    heard.append("test_start")
+    heard.append(f"test_start {environment.parsed_options.host} {environment.parsed_options.own}")
 
 
 @events.test_stop.add_listener

@@ -12,7 +12,7 @@ from tests.unit.server.engine.engine_process import PATIENCE, EngineProcess, job
 from tm_cli.runtime.locustfile import hash_of
 from tm_cli.server.validation import merge_encoded
 
-VISITORS = 120
+VISITORS = 60
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.process
 
@@ -24,7 +24,7 @@ class Shop:
         self.asked = Counter()
         self.wrong = self.connections = self.open = 0
         self.times = defaultdict(list)
-        self._random = random.Random(6)
+        self._random = random.Random(16)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -93,7 +93,7 @@ def steps_of(engine):
 
 @pytest.fixture(scope="module")
 def played():
-    load = {"points": [[0, 60], [2, 60]], "duration": 2.0, "slots": 200}
+    load = {"points": [[0, 30], [2, 30]], "duration": 2.0, "slots": 200}
     with Shop() as shop:
         engine = EngineProcess(locustfile_job(shop.url, HERE / "shop.py", **load))
         with engine:
@@ -135,16 +135,18 @@ def test_what_fails_is_what_the_file_says(played):
     assert engine.sums("failures") == {"broken: 503": VISITORS}
 
 
-@pytest.mark.parametrize(("name", "path"), [("/checkout", "/checkout"), ("/login", "/login")])
-def test_response_times_of_a_step_are_those_of_the_target(played, name, path):
+@pytest.mark.parametrize("name", ["/checkout", "/login"])
+def test_response_times_of_a_step_are_those_of_the_target(played, name):
+    """A busy machine adds to them; nothing makes them shorter."""
     shop, engine = played
     found = merge_encoded(
         step["response"] for (one, _), step in steps_of(engine).items() if one == name
     )
-    truth = sorted(shop.times[path])
+    truth = sorted(shop.times[name])
     for percentile in (50, 90):
         true = truth[round(percentile / 100 * (len(truth) - 1))]
-        assert found.get_value_at_percentile(percentile) / 1e6 == pytest.approx(true, rel=0.25)
+        seen = found.get_value_at_percentile(percentile) / 1e6
+        assert 0.99 * true <= seen <= true + 5
 
 
 def test_connections_of_visitors_are_their_own_and_closed_after_them(played):
@@ -167,6 +169,7 @@ class One(User):
     [
         ("self.environment.runner.quit()", "has ended the run (runner.quit)"),
         ("self.environment.process_exit_code = 3", "process_exit_code to 3"),
+        ("pass", "no visitor of the locustfile gives_up.py has sent a request"),
     ],
 )
 def test_a_run_that_the_file_gives_up_has_failed(tmp_path, act, message):

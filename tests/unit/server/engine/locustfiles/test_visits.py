@@ -68,7 +68,9 @@ def test_a_step_has_the_time_of_its_request_event(everything):
 
 
 def test_the_events_of_the_file_are_fired_once(everything):
-    assert everything[0]["heard"] == ["init http://127.0.0.1:9/base", "test_start", "test_stop"]
+    host = "http://127.0.0.1:9/base"
+    expected = [f"init {host}", f"test_start {host} own default", "test_stop"]
+    assert everything[0]["heard"] == expected
 
 
 def test_what_the_file_raises_is_logged_with_its_line_and_without_our_frames(everything):
