@@ -92,6 +92,7 @@ class CommitBuilds:
     logs: Path
     environ: Mapping[str, str]
     spawn: Callable[..., Process]
+    start_service: Callable[..., Process]
     clock: Clock
     note: Callable[[str], None]
     _built: dict[str, Path] = field(default_factory=dict)
@@ -117,7 +118,7 @@ class CommitBuilds:
 
     def _run_build(self, command: str, commit: Commit, place: Path) -> None:
         log = self._log(commit, "build")
-        process = self._spawn(command, commit, place, log)
+        process = self._start(self.spawn, command, commit, place, log)
         deadline = self.clock.monotonic() + self.commands.build_timeout
         try:
             while (code := process.poll()) is None:
@@ -138,7 +139,8 @@ class CommitBuilds:
         for attempt in range(PORT_ATTEMPTS):
             port = free_port()
             variables = {"PORT": str(port), "TM_PORT": str(port)}
-            process = self._spawn(self.commands.serve, commit, place, log, **variables)
+            start, command = self.start_service, self.commands.serve
+            process = self._start(start, command, commit, place, log, **variables)
             try:
                 host = self._await(process, commit, port, log, may_retry=attempt == 0)
                 if host is not None:
@@ -165,12 +167,18 @@ class CommitBuilds:
                 raise Untestable(commit, what, log)
             self.clock.sleep(LOOK_EVERY)
 
-    def _spawn(
-        self, command: str, commit: Commit, place: Path, log: Path, **variables: str
+    def _start(
+        self,
+        start: Callable[..., Process],
+        command: str,
+        commit: Commit,
+        place: Path,
+        log: Path,
+        **variables: str,
     ) -> Process:
         environ = {**self.environ, "TM_COMMIT": commit.id, **variables}
         try:
-            return self.spawn(shell_command(command, environ), environ, directory=place, output=log)
+            return start(shell_command(command, environ), environ, directory=place, output=log)
         except OSError as problem:
             raise TmError(f"the shell cannot be run: {problem.strerror}") from None
 

@@ -180,9 +180,8 @@ def test_absolute_limits_are_shown_next_to_relative_ones():
 
 def test_thresholds_of_steps_are_shown_by_step_and_clean():
     steps = {"/cart": {"p95": {"fail": 10}, "floorMs": 5}, "a\x1b[31m": False}
-    assert (
-        format_threshold("steps", steps) == "/cart: p95 fail 10 %, floorMs 5 ms; a [31m: not judged"
-    )
+    shown = "/cart: p95 fail 10 %, floorMs 5 ms; a [31m: not judged"
+    assert format_threshold("steps", steps) == shown
     assert format_threshold("steps", False) == "never"
 
 

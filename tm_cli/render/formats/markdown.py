@@ -10,7 +10,7 @@ from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Result, Step, TimeSeries, known_points, not_judged
 from tm_cli.gate.outcome import GateOutcome, Record, warns
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.target_metrics import shown, sparkline
+from tm_cli.gate.target_metrics import sparkline
 from tm_cli.render.comparisons import compared_rows, escaped, markdown_table
 from tm_cli.render.steps import HEAD, step_cells
 from tm_cli.render.summary import (
@@ -19,6 +19,7 @@ from tm_cli.render.summary import (
     earlier_text,
     outcome_word,
     response_codes,
+    target_cells,
     verdict_word,
 )
 from tm_cli.render.tables import codes, percent, rate
@@ -141,9 +142,7 @@ def _steps(steps: Sequence[Step]) -> str:
 
 def _target(result: Result) -> str:
     rows = [
-        f"| {escaped(metric.name)} | {shown(metric.mean, metric.unit)} "
-        f"| {shown(metric.p95, metric.unit)} | {shown(metric.max, metric.unit)} "
-        f"| {shown(metric.last, metric.unit)} | {sparkline(metric)} |"
+        f"| {' | '.join([*(escaped(text) for text in target_cells(metric)), sparkline(metric)])} |"
         for _, metric in sorted(result.target_metrics.items())
     ]
     head = ["| Target | Mean | p95 | Max | Last | Course |", "|---|---:|---:|---:|---:|---|"]

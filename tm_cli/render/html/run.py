@@ -12,7 +12,7 @@ from tm_cli.gate.events import RunAttempt
 from tm_cli.gate.model import Comparison, Result, Step
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Gate
-from tm_cli.gate.target_metrics import shown, sparkline
+from tm_cli.gate.target_metrics import sparkline
 from tm_cli.render.comparisons import (
     compared_rows,
     comparison_cells,
@@ -39,6 +39,7 @@ from tm_cli.render.summary import (
     leading,
     outcome_word,
     response_codes,
+    target_cells,
     verdict_word,
 )
 from tm_cli.render.tables import milliseconds, percent, rate
@@ -198,14 +199,7 @@ def _target(result: Result) -> Markup | None:
     if not result.target_metrics:
         return None
     rows = [
-        (
-            metric.name,
-            *(
-                shown(value, metric.unit)
-                for value in (metric.mean, metric.p95, metric.max, metric.last)
-            ),
-            sparkline(metric),
-        )
+        (*target_cells(metric), sparkline(metric))
         for _, metric in sorted(result.target_metrics.items())
     ]
     head = ("Metric", "Mean", "p95", "Max", "Last", "Course")

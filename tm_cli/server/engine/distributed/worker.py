@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -50,6 +51,7 @@ class Worker:
         self._serve: Callable[[], None] = self._may_serve.wait
         self._playing: gevent.Greenlet | None = None
         self._load_test: LoadTest | None = None
+        self._orders: deque[dict[str, Any]] = deque()
         self._is_over = Event()
 
     def run(self, lines: Iterator[bytes]) -> None:
@@ -119,10 +121,17 @@ class Worker:
             self._playing = gevent.spawn(self._play, msg.data["job"])
 
     def _on_order(self, msg: Message, **_: Any) -> None:
-        if self._load_test and msg.data.get("command") == "abort":
-            self._load_test.abort()
-        elif self._load_test is None or not carry_out(msg.data, self._load_test):
-            _LOG.warning("ignored an order that is not known, or too early")
+        self._orders.append(msg.data)
+        self._obey()
+
+    def _obey(self) -> None:
+        """Carry out the orders, which may come before there is anything to carry them out on."""
+        while self._load_test and self._orders:
+            order = self._orders.popleft()
+            if order.get("command") == "abort":
+                self._load_test.abort()
+            elif not carry_out(order, self._load_test):
+                _LOG.warning("ignored an order that is not known")
 
     def _on_seen(self, msg: Message, **_: Any) -> None:
         self._outbox.seen(msg.data)
@@ -136,6 +145,7 @@ class Worker:
             self._load_test = LoadTest(
                 job, self._outbox, start_slots=self._start_slots, patience=self._patience
             )
+            self._obey()
             self._load_test.run()
         except (JobError, Refusal) as error:
             self._outbox.write("failed", message=str(error))

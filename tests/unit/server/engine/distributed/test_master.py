@@ -1,5 +1,6 @@
 """The master of a run, as workers and the server see it."""
 
+import contextlib
 import time
 from collections import Counter
 from pathlib import Path
@@ -110,20 +111,21 @@ def test_a_silent_worker_is_lost_within_4_seconds_and_never_gets_its_share_back(
 
 
 def test_the_servers_orders_reach_all_workers():
-    with (
-        MasterProcess(["a", "b"]) as master,
-        ScriptedWorkers(master.port, master.keys, ["a", "b"]) as workers,
-    ):
+    with contextlib.ExitStack() as stack:
+        master = stack.enter_context(MasterProcess(["a", "b"]))
+        master.say({"command": "renew", "values": {"TOKEN": "new"}})  # before any has connected
+        workers = stack.enter_context(ScriptedWorkers(master.port, master.keys, ["a", "b"]))
         workers.start("a", "b")
         for order in ("pause", "resume", "nonsense"):
             master.command(order)
         master.say({"command": "finish", "at": 4.0})
         master.close_input()
         for label in ("a", "b"):
-            for order in ("pause", "resume", "finish", "abort"):
+            for order in ("renew", "pause", "resume", "finish", "abort"):
                 workers.wait_for_order(label, order)
             workers.tell(label, finished(10, elapsed=1.0, outcome="stopped"))
         code, end = master.finish()
+    assert master.notes() == []
     assert (code, end["event"], end["outcome"]) == (0, "finished", "stopped")
 
 
