@@ -43,7 +43,10 @@ def test_example_is_a_profile_that_the_embedded_server_accepts(name, tmp_path):
     assert not warnings
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
+PROFILES = [path for path in (ROOT / "examples").glob("*.yaml") if "points:" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", sorted(PROFILES), ids=lambda p: p.name)
 def test_example_file_is_a_profile_that_the_embedded_server_accepts(path):
     _, warnings = accept(read_document(path))
     assert not warnings

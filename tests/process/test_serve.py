@@ -263,6 +263,21 @@ def test_mistakes_are_found_before_anything_is_started(gate, world, flags, messa
     assert "s3cret" not in json.dumps(document)
 
 
+@posix
+def test_log_is_not_written_through_a_link(gate, world, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (world.place / ".tm").symlink_to(tmp_path / "elsewhere")
+    code, _, _ = gate(world.program("L", "time.sleep(60)"))
+    assert (code, world.starts, world.left()) == (ExitCode.CONFIGURATION, [], [])
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_log_may_be_elsewhere(gate, world):
+    flags = ("--serve-log", "a.log", "--wait-for-target", "1s")
+    gate(world.program("print('a')", "raise SystemExit(1)"), *flags)
+    assert (world.place / "a.log").read_text(encoding="utf-8") == "a\n"
+
+
 def test_variable_of_a_prometheus_server_must_be_set(gate, world):
     flags = ("--metric", "db=up", "--prometheus", "http://${NOPE}@x")
     code, document, _ = gate(None, *flags)

@@ -44,7 +44,7 @@ from tm_cli.gate.live_limits import parse_live_limit
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import TRAFFICMORPH
 from tm_cli.setup.answers import is_out_of_reach
-from tm_cli.target.service import READY_WAIT
+from tm_cli.target.service import READY_WAIT, Place
 from tm_cli.values.durations import format_duration
 from tm_cli.values.placeholders import MissingValue, fill, needs_filling
 from tm_cli.values.text import sanitize
@@ -406,6 +406,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         if target is not None:
             with suppress(MissingValue):
                 target = fill(target, values.values if values else {})
+        if request.serves:
+            Place.of(target or "")
         if request.serves and is_out_of_reach(target or "", self.server):
             raise UsageError(
                 f"--serve starts {sanitize(profile.name)} on this machine, and the server at "

@@ -17,8 +17,8 @@ from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.target_metrics import OF_THE_PROCESS, MetricCheck, check_metric_name
-from tm_cli.runtime.files import make_private_dir
 from tm_cli.runtime.subprocesses import IS_WINDOWS, find_program, last_lines, split_command
+from tm_cli.runtime.trusted_files import prepare_data_dir
 from tm_cli.target.service import (
     LARGEST_LOG,
     READY_WAIT,
@@ -139,7 +139,7 @@ class TargetRequest:
                 self.log.write_bytes(b"")
                 return self.log
             directory = self.session.settings.find_data_dir(context.cwd)
-            make_private_dir(directory)
+            prepare_data_dir(directory, context.environ)
             return open_log(directory, f"{context.clock.now().astimezone():%Y%m%d-%H%M%S}")
         except OSError as problem:
             place = problem.filename or self.log
@@ -161,7 +161,7 @@ class TargetRequest:
         """Return what is measured: the service, a process, or what listens at the target's port."""
         from tm_cli.target.process_usage import NotRecorded, usage_of
 
-        urls = [run.target for run in runs if run.target and is_loopback(run.target)]
+        urls = [url for run in runs if (url := run.target) and Place.of(url) and is_loopback(url)]
         ports = {Place.of(url).port for url in urls}
         port = next(iter(ports)) if len(ports) == 1 else None
         if service is None and self.pid is None and (port is None or len(urls) != len(runs)):
@@ -296,9 +296,9 @@ _USER = re.compile(r"//[^/@]*@")
 
 
 def _with_variables(text: str, environ: Mapping[str, str]) -> str:
-    """Replace `${NAME}`; raises ConfigurationError for a variable that is not set."""
+    """Fill in `${NAME}`, but no key of tm; raises ConfigurationError for one without a value."""
     try:
-        return fill(text, environ)
+        return fill(text, environment(environ))
     except MissingValue as problem:
         raise ConfigurationError(
             f"the variable {problem.name} is not set", hint="a metric of the target needs it"

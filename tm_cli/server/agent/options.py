@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tm_cli import __version__
 from tm_cli.errors import TmError
+from tm_cli.runtime.locustfile import may_be_read
 from tm_cli.server.workers.agent_protocol import PATH, TUNNELS
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.values.api_key import ApiKey
@@ -59,6 +60,13 @@ class AgentOptions:
         host = urlsplit(self.server).hostname or ""
         name = certificate_name(host)
         return {"server_hostname": name} if self.tls and name != host else {}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What locustfiles may read of this process's environment; none of tm's own settings."""
+        if not self.locustfiles:
+            return {}
+        return {name: text for name, text in os.environ.items() if may_be_read(name)}
 
     @property
     def proxy(self) -> str | None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 
 import psutil
 
-from tm_cli.runtime.locustfile import may_be_read
 from tm_cli.server.agent.options import AgentOptions
 from tm_cli.server.agent.server_connection import ServerConnection
 from tm_cli.server.engine.distributed.roles import WorkerRole
@@ -25,7 +23,7 @@ _EXIT_GRACE = 0.5
 
 async def work(ticket: TunnelTicket, options: AgentOptions, tunnel: ServerConnection) -> str:
     """Take part in a run to its end; returns what went wrong, if anything."""
-    fault = "its agent has ended it"
+    fault = "its agent was stopped"
     try:
         fault = await _play(ticket, options, tunnel)
     except OSError as error:
@@ -67,14 +65,9 @@ def _first_line(ticket: TunnelTicket, options: AgentOptions, port: int) -> str:
         ca_file=options.ca_file,
         locustfiles=tuple(str(path.resolve()) for path in options.locustfiles),
         certificates=tuple(str(path.absolute()) for path in options.certificates),
-        variables=_variables() if options.locustfiles else {},
+        variables=options.variables,
     )
     return role.to_line()
-
-
-def _variables() -> dict[str, str]:
-    """What locustfiles may read if a profile names it: nothing of tm's own."""
-    return {name: value for name, value in os.environ.items() if may_be_read(name)}
 
 
 async def _connect(tunnel: ServerConnection, listener: socket.socket, pid: int) -> bool:
@@ -87,7 +80,10 @@ async def _connect(tunnel: ServerConnection, listener: socket.socket, pid: int) 
 async def _accept(listener: socket.socket, pid: int) -> socket.socket:
     """The connection of the process. Those of other users of this machine are closed."""
     while True:
-        connection, peer = await asyncio.get_running_loop().sock_accept(listener)
+        try:
+            connection, peer = await asyncio.get_running_loop().sock_accept(listener)
+        except ConnectionError:  # it is gone already
+            continue
         try:
             if await asyncio.to_thread(_is_owned, peer, pid):
                 return connection

@@ -46,6 +46,7 @@ def ask(tmp_path):
 
 def test_an_agent_hands_its_files_to_its_workers_and_no_variable_of_tm(tmp_path, monkeypatch):
     monkeypatch.setenv("TM_API_KEY", "secret")
+    monkeypatch.setenv("STRAIT_API_KEY", "secret")
     monkeypatch.setenv("SHOP_TOKEN", "token")
     options = AgentOptions(
         server="http://127.0.0.1:8092/",
@@ -58,7 +59,7 @@ def test_an_agent_hands_its_files_to_its_workers_and_no_variable_of_tm(tmp_path,
     role = json.loads(_first_line(ticket, options, 1))["worker"]
     assert role["locustfiles"] == [str(tmp_path / "shop.py")]
     assert role["variables"]["SHOP_TOKEN"] == "token"
-    assert not [name for name in role["variables"] if name.startswith("TM_")]
+    assert not [name for name in role["variables"] if name.startswith(("TM_", "STRAIT_"))]
     without = json.loads(_first_line(ticket, replace(options, locustfiles=()), 1))["worker"]
     assert without["variables"] == {}
 
