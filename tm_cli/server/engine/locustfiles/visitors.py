@@ -161,7 +161,7 @@ class Scenario:
         **_: Any,
     ) -> None:
         self._requests += 1
-        visit = (context or {}).get("visit") or getattr(gevent.getcurrent(), "visit", None)
+        visit = (context or {}).get("tm_visit") or getattr(gevent.getcurrent(), "tm_visit", None)
         if visit is not None:
             result = result_of(exception, response)
             if isinstance(result, str):
@@ -230,7 +230,7 @@ class VisitorClient:
         visit = Visit()
         self._scenario.count_visit()
         [chosen] = random.choices(self._classes, self._weights)  # noqa: S311
-        gevent.getcurrent().visit = visit
+        gevent.getcurrent().tm_visit = visit
         try:
             with gevent.Timeout(self._timeout, JourneyTimeout):
                 self._play(chosen)

@@ -68,7 +68,7 @@ class Base(User):
 
 class OneTask(Base):
     @task
-    def only(self):
+    def visit(self):
         step(self, "task")
 
 
