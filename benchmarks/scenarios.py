@@ -17,6 +17,7 @@ from trials import (
     creep,
     duet,
     one_more,
+    one_step,
     stopped_early,
 )
 from trials import errors as error_trial
@@ -83,6 +84,7 @@ def scenarios() -> Iterator[Scenario]:
     yield from failing()
     yield from histories()
     yield from early()
+    yield from steps()
 
 
 def unchanged() -> Iterator[Scenario]:
@@ -224,3 +226,17 @@ def early() -> Iterator[Scenario]:
                 yield Scenario(
                     "stopped early", name, f"{what}, {change}", changed, 25, bars, soon=soon
                 )
+
+
+def steps() -> Iterator[Scenario]:
+    """Arrivals of ten steps: nothing has changed, or one of the steps is slower."""
+    load = Load(rate=50)
+    for name in ("calm", "hosted", "hosted mix"):
+        one = partial(one_step, noise=NOISES[name], load=load)
+        yield Scenario("ten steps", name, f"unchanged, {ONE}", one, 240, RARELY_WRONG)
+        ten = partial(one, before=10)
+        yield Scenario("ten steps", name, f"unchanged, {TEN}", ten, 60, RARELY_WRONG)
+        slower = partial(one, slower=1.25)
+        yield Scenario("ten steps", name, "one step 25 % slower", slower, 60, NOTICED)
+        named = partial(slower, named=True)
+        yield Scenario("ten steps", name, "the same, with thresholds", named, 60, NOTICED)

@@ -18,6 +18,7 @@ from tm_cli.server.judge import (
     Judgement,
     RunFacts,
     SelectedBy,
+    Thresholds,
     choose_baseline,
     judge,
     judge_ab_run,
@@ -172,3 +173,53 @@ def stopped_early(
     """One more run, or a duet, that ends as soon as its verdict is known."""
     found = play_one(seed, noise=noise, seconds=seconds, target=target, is_duet=is_duet)
     return [Outcome(found.verdict, played=100 * found.share)]
+
+
+STEPS = 10
+_MEDIANS = [0.25 * 1.3**number for number in range(STEPS)]  # times that of the shape
+
+
+def one_step(
+    seed: int,
+    *,
+    noise: Noise,
+    load: Load,
+    slower: float = 1.0,
+    before: int = 1,
+    named: bool = False,
+) -> Trial:
+    """A run whose arrivals are ten steps, of which one is `slower`, after so many unchanged ones.
+
+    `named`: this step has thresholds of its own. The machine of a run is that of all its steps.
+    """
+    rng = random.Random(seed)  # noqa: S311
+    runs = [_journey(noise, load, 1.0, rng, number + 1) for number in range(before)]
+    runs = [replace(run, verdict="PASS") for run in runs]
+    run = _journey(noise, load, slower, rng, before + 1)
+    own = {"steps": {_CHANGED: {"p95": {"fail": 15}}}} if named else {}
+    judgement = judge(run, choose_baseline(run, runs), Thresholds().changed(own))
+    outcome = _outcome(judgement)
+    steps = judgement.snapshot["steps"]
+    blamed = [step["name"] for step in steps if step["verdict"] == judgement.verdict]
+    return [replace(outcome, blamed=(*outcome.blamed, *blamed))]
+
+
+_CHANGED = "step 5"
+
+
+def _journey(
+    noise: Noise, load: Load, slower: float, rng: random.Random, history_id: int
+) -> RunFacts:
+    factors = slowness(load.seconds, noise, rng)
+    medians = {
+        f"step {number}": median * (slower if f"step {number}" == _CHANGED else 1.0)
+        for number, median in enumerate(_MEDIANS)
+    }
+    steps = {
+        name: play(
+            Target(slower=median, errors=NORMAL.errors / STEPS), factors, load.rate, noise, rng
+        )
+        for name, median in medians.items()
+    }
+    whole = Target(slower=sum(medians.values()))
+    return replace(judged(play(whole, factors, load.rate, noise, rng), history_id), steps=steps)

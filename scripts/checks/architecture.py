@@ -42,6 +42,7 @@ ONLY_IN = {
     "certifi": "server/engine",
     "filelock": "server",
     "gevent": "server/engine",
+    "h2": "server/engine/http2",
     "hdrh": "selftest server",
     "httpcore2": "api/network.py",
     "idna": "values/urls.py",
@@ -52,6 +53,7 @@ ONLY_IN = {
     "mcp": "mcp/server.py",
     "mcp_types": "mcp/server.py",
     "platformdirs": "runtime/environment.py",
+    "psutil": "server/agent",
     "pydantic": "api report server",
     "rich": "render runtime/terminal.py",
     "starlette": "server",
@@ -60,7 +62,7 @@ ONLY_IN = {
     "typer": "cli commands completion setup/check/gate_commands.py",
     "uvicorn": "server/web",
     "zmq": "server/engine",
-    "websockets": "server/agent.py server/web",
+    "websockets": "server/agent server/web",
     "yaml": "values/documents.py",
 }
 """Libraries, and the only places that may import them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import (
     BeforeValidator,
@@ -98,6 +99,7 @@ class Profile(CamelCasePayload):
     warmup: Number = None
     gate: JsonText = None
     locustfile: JsonText = None
+    steps: JsonText = None
     created_at: Instant = None
 
 
@@ -134,8 +136,9 @@ class Bucket(CamelCasePayload):
 class LiveStatus(CamelCasePayload):
     """A run in flight; curve times in seconds, pauses excluded.
 
-    The embedded server's own: `waiting_for`, why it sends no load yet; `warmup_seconds`; and
-    `stops_early`, whether it ends the run as soon as its verdict is known.
+    The embedded server's own: `waiting_for`, why it sends no load yet; `warmup_seconds`;
+    `stops_early`, whether it ends the run as soon as its verdict is known; and `steps`, the counts
+    by step where an arrival is several requests.
     """
 
     profile_id: Lenient[StrictInt] = None
@@ -155,6 +158,7 @@ class LiveStatus(CamelCasePayload):
     waiting_for: Lenient[StrictStr] = None
     stops_early: Lenient[StrictBool] = None
     warmup_seconds: Number = None
+    steps: JsonText = None
     tags: TextList = ()
 
 
@@ -163,8 +167,8 @@ class HistoryRow(CamelCasePayload):
 
     `outcome`, `against` (the second target of an A/B run), `against_url`, `load_fingerprint` (equal
     for runs that may be compared), `notes` and `addresses` (requests by address of the target) are
-    the embedded server's, as are `stopped_after_seconds`, of a run that was stopped early, and
-    `curve_seconds`, which it would have taken.
+    the embedded server's, as are `stopped_after_seconds`, of a run that was stopped early,
+    `curve_seconds`, which it would have taken, and `steps`, the results by step.
     """
 
     id: Lenient[StrictInt] = None
@@ -200,11 +204,13 @@ class HistoryRow(CamelCasePayload):
     load_fingerprint: Lenient[StrictStr] = None
     notes: TextList = ()
     addresses: JsonText = None
+    protocol: Lenient[StrictStr] = None
     bodies: JsonText = None
     repeated: Lenient[StrictInt] = None
     warmup_seconds: Number = None
     judged: JsonText = None
     cpu_pressure: Number = None
+    steps: JsonText = None
     stopped_after_seconds: Number = None
     curve_seconds: Number = None
 
@@ -239,9 +245,13 @@ class AccountFeatures(CamelCasePayload):
     stop_early: Lenient[StrictBool] = None
     plans: Lenient[StrictBool] = None
     calibration: Lenient[StrictBool] = None
+    journeys: Lenient[StrictBool] = None
+    checks: Lenient[StrictBool] = None
+    steps: Lenient[StrictBool] = None
     data: Lenient[StrictBool] = None
     start_values: Lenient[StrictBool] = None
     client_certificates: Lenient[StrictBool] = None
+    http_versions: Lenient[StrictBool] = None
     locustfiles: Lenient[StrictBool] = None
 
 
@@ -273,6 +283,7 @@ class RunComparison(CamelCasePayload):
     error_comparison: JsonText = None
     response_code_comparisons: JsonText = None
     comparisons: JsonText = None
+    steps: JsonText = None
     not_comparable: Lenient[StrictStr] = None
 
 
@@ -388,6 +399,11 @@ class TrafficMorphClient(JsonClient):
         if not body:
             return self._post(RunControl.model_validate, f"{path}/start")
         return self._post(RunControl.model_validate, f"{path}/runs", body)
+
+    def renew_values(self, profile_id: int, run_id: str, values: Mapping[str, str]) -> None:
+        """Give the later requests of a run other values for placeholders."""
+        path = f"profiles/{profile_id}/runs/{quote(run_id, safe='')}/values"
+        self._send_once("PUT", path, {"values": dict(values)})
 
     def stop_run(self, profile_id: int) -> RunControl:
         """Stop whatever runs on this profile; succeeds when nothing does."""

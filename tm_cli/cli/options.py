@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,7 @@ import typer
 from tm_cli.cli.help_page import COMPARISON, GATE, LOAD, REPORTS, WAITING
 from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
-from tm_cli.errors import UsageError
+from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.runtime.ci_platform import ci_platform
 from tm_cli.runtime.signals import InterruptAction
 from tm_cli.values.text import sanitize
@@ -78,6 +79,14 @@ AllowPublicTargets = Annotated[
     typer.Option(
         "--allow-public-targets",
         help="Allow load on targets with public addresses. [TM_ALLOW_PUBLIC_TARGETS]",
+    ),
+]
+Locustfiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--locustfile",
+        metavar="FILE",
+        help="Locustfile that profiles may name by its SHA-256; repeatable.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
@@ -454,6 +463,19 @@ def refuse_without_wait(**flags: object) -> None:
             if name == "abort_if":
                 hint = "tm stops the run itself, and without --wait it does not watch it"
             raise UsageError(f"--{flag} needs --wait", hint=hint)
+
+
+def read_locustfiles(session: CommandContext, named: list[str] | None) -> tuple[Path, ...]:
+    """Return the files; raises ConfigurationError for one that cannot be read."""
+    from tm_cli.runtime.locustfile import UnusableLocustfile, read_locustfile
+
+    paths = tuple(session.context.cwd / text for text in named or ())
+    try:
+        for path in paths:
+            read_locustfile(path)
+    except UnusableLocustfile as problem:
+        raise ConfigurationError(str(problem)) from None
+    return paths
 
 
 def read_checks(flags: list[str]) -> tuple[Check, ...]:

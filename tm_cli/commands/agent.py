@@ -18,7 +18,7 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.values.urls import LOCAL, is_plain_http
 
 if TYPE_CHECKING:
-    from tm_cli.server.agent import AgentOptions
+    from tm_cli.server.agent.options import AgentOptions
     from tm_cli.settings import Settings
 
 app = App()
@@ -50,6 +50,7 @@ def run_agent(
             help="Number of workers; each takes a share of every run and uses up to one core.",
         ),
     ] = 1,
+    locustfile: options.Locustfiles = None,
     allow_public_targets: options.AllowPublicTargets = False,
 ) -> int:
     """Generate load for a server on another machine until Ctrl-C or SIGTERM.
@@ -66,24 +67,26 @@ def run_agent(
     settings = replace(session.settings, flags={**session.flags, **given})
     allow_public = allow_public_targets or settings.value("allow_public_targets")
     try:
-        from tm_cli.server.agent import Agent
+        from tm_cli.server.agent.agent import Agent
 
-        options = _options(settings, name, workers=workers, allow_public=allow_public)
+        files = options.read_locustfiles(session, locustfile)
+        agent_options = _options(settings, name, workers=workers, allow_public=allow_public)
+        agent_options = replace(agent_options, locustfiles=files)
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"agents are not installed ({missing.name} is missing)",
             hint="pip install 'tm-cli[local]'",
         ) from None
-    agent = Agent(options, lambda text: session.note(f"tm: {text}"))
+    agent = Agent(agent_options, lambda text: session.note(f"tm: {text}"))
     asyncio.run(agent.run(asyncio.Event()))
-    session.note(f"tm: {options.region}/{options.name} has left {options.server}")
+    session.note(f"tm: {agent_options.region}/{agent_options.name} has left {agent_options.server}")
     return int(ExitCode.OK)
 
 
 def _options(
     settings: Settings, name: str | None, *, workers: int, allow_public: bool
 ) -> AgentOptions:
-    from tm_cli.server.agent import AgentOptions
+    from tm_cli.server.agent.options import AgentOptions
     from tm_cli.server.workers.agent_protocol import agent_name, agent_refusal, region_refusal
     from tm_cli.settings import TRAFFICMORPH
 

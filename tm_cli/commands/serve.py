@@ -75,6 +75,7 @@ def serve(
     requests_per_minute: Annotated[
         int, typer.Option(min=1, help="Maximum number of requests per minute and client.")
     ] = 600,
+    locustfile: options.Locustfiles = None,
     allow_public_targets: options.AllowPublicTargets = False,
     exit_when_unused: Annotated[bool, typer.Option("--exit-when-unused", hidden=True)] = False,
 ) -> int:
@@ -98,7 +99,7 @@ def serve(
         ) from None
     if data is not None and not data.strip():
         raise UsageError("--data-dir is empty")
-    options = ServeOptions(
+    serve_options = ServeOptions(
         data_dir=session.context.cwd / expand_home(data, "--data-dir")
         if data
         else session.settings.find_data_dir(session.context.cwd),
@@ -112,8 +113,9 @@ def serve(
         requests_per_minute=requests_per_minute,
         allow_public_targets=allow_public_targets or session.settings.value("allow_public_targets"),
         ca_file=session.settings.value("ca_file"),
+        locustfiles=options.read_locustfiles(session, locustfile),
     )
-    run_server(options, on_ready=lambda info: _announce(session, info))
+    run_server(serve_options, on_ready=lambda info: _announce(session, info))
     return int(ExitCode.OK)
 
 

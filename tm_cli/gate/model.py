@@ -52,6 +52,32 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a run whose arrivals are several requests.
+
+    `metrics` has the names of a run's metrics. `verdict` is the worst of its `comparisons`, None if
+    there are none. All texts are clean.
+    """
+
+    name: str
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    codes: Mapping[str, int] = field(default_factory=dict)
+    verdict: str | None = None
+    has_thresholds: bool = False
+    comparisons: tuple[Comparison, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStep:
+    """One step of a run in flight."""
+
+    name: str
+    requests: int
+    errors: int
+    rps: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Basis:
     """What a verdict is based on.
 
@@ -164,6 +190,7 @@ class Progress:
     items: Mapping[str, int] = field(default_factory=dict)
     expected: int | None = None
     may_end_early: bool = False
+    steps: tuple[LiveStep, ...] = ()
 
     @property
     def remaining(self) -> float | None:
@@ -202,6 +229,7 @@ class Result:
     notes: tuple[str, ...] = ()
     series: TimeSeries = ()
     also: frozenset[Verdict] = frozenset()
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ from tm_cli.gate.events import (
     RunStarted,
     Unobserved,
 )
-from tm_cli.gate.model import Phase, Progress, Run
+from tm_cli.gate.model import LiveStep, Phase, Progress, Run
 from tm_cli.render.progress import View, describe_repetition, items, state
+from tm_cli.render.steps import live_cells
 from tm_cli.render.tables import codes, milliseconds, percent, rate, sparkline
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.terminal import Terminal
@@ -34,6 +35,7 @@ from tm_cli.values.text import sanitize
 FRAMES_PER_SECOND = 4
 BAR_WIDTH = 30
 MOST_ROWS = 20
+MOST_STEPS = 5
 
 UNDER_WAY = frozenset({"pending", "queued", "running", "scoring"})
 """States of a part that is not done."""
@@ -96,6 +98,8 @@ class LiveView(_RedrawnView):
                 parts += [self._timeline(self._progress), self._items(self._progress)]
             elif self._progress.elapsed is not None or self._progress.codes:
                 parts += [self._timeline(self._progress), self._numbers(self._progress)]
+                if self._progress.steps:
+                    parts.append(self._steps(self._progress.steps))
             parts += [
                 Text(f"! {sanitize(text)}", style="yellow") for text in self._progress.warnings
             ]
@@ -153,6 +157,14 @@ class LiveView(_RedrawnView):
         table.add_row("requests/s", rate(progress.rps) + planned, rates)
         table.add_row("p95", milliseconds(progress.p95_ms), times)
         table.add_row("responses", Text(sanitize(codes(progress.codes)) or "-"), f"errors {errors}")
+        return table
+
+    def _steps(self, steps: Sequence[LiveStep]) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        for step in steps[:MOST_STEPS]:
+            table.add_row(*map(Text, live_cells(step)))
+        if (more := len(steps) - MOST_STEPS) > 0:
+            table.add_row(Text(f"and {more} more steps", style="dim"))
         return table
 
 

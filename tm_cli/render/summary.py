@@ -10,6 +10,7 @@ from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Basis, Result
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
+from tm_cli.render.steps import step_lines
 from tm_cli.render.tables import age, codes, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import as_number, sanitize
@@ -39,6 +40,7 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
         lines += _measured(result.metrics)
         lines += _responses(result.facts)
         lines += _compared(terminal, result)
+        lines += step_lines(terminal, result.steps)
     lines += [f"  {MARKS[item.passed]}: {sanitize(item.reason)}" for item in decision.checks]
     lines += [f"  repeats run {_earlier(attempt)}" for attempt in ending.earlier]
     if decision.exit_code:

@@ -151,6 +151,17 @@ class Metrics(TypedDict, total=False):
     latencyQuantiles: dict[str, Number | None] | None
 
 
+class StepData(TypedDict):
+    """One step of a run whose arrivals are several requests; see docs/json-output.md."""
+
+    name: ShownText
+    metrics: Metrics
+    responseCodes: dict[str, Number]
+    verdict: ShownText | None
+    hasThresholds: bool
+    comparisons: list[ComparisonData]
+
+
 class BaselineData(TypedDict):
     """The run, or the other target, that ours was compared with."""
 
@@ -224,6 +235,12 @@ class Aborted(TypedDict, total=False):
     aborted: BreachData
 
 
+class ReportedSteps(TypedDict, total=False):
+    """Of a run whose arrivals are several requests: the worst step first."""
+
+    steps: list[StepData]
+
+
 class OwnExit(TypedDict, total=False):
     """Of several subjects each has its own."""
 
@@ -232,7 +249,7 @@ class OwnExit(TypedDict, total=False):
     error: ErrorData | None
 
 
-class ReportedRun(OwnExit, Aborted, Judged):
+class ReportedRun(OwnExit, Aborted, ReportedSteps, Judged):
     """One subject and how its gate ended."""
 
     run_id: Annotated[Identifier | None, Field(description="The run in the server's history.")]

@@ -14,7 +14,7 @@ from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import Condition, ConditionResult, KeptCheck, parse_check
 from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.live_limits import Breach
-from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, TimeSeries
+from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, Step, TimeSeries
 from tm_cli.gate.outcome import GateOutcome, Record, contradiction, exit_code_of
 from tm_cli.gate.policy import Decision, Gate
 from tm_cli.report import document as doc
@@ -251,6 +251,7 @@ def _whole_result(run: doc.ReportedRun) -> Result | None:
         result,
         basis=_basis(run),
         comparisons=tuple(map(_comparison, run["comparisons"])),
+        steps=tuple(map(_step, run.get("steps", ()))),
         notes=tuple(run["notes"]),
         series=_series(run["course"]),
     )
@@ -273,6 +274,18 @@ def _comparison(data: doc.ComparisonData) -> Comparison:
     values = cast("Mapping[str, Any]", data)
     names = (field.name for field in fields(Comparison))
     return Comparison(**{name: values[COMPARISON_KEYS.get(name, name)] for name in names})
+
+
+def _step(data: doc.StepData) -> Step:
+    metrics: Any = data["metrics"]
+    return Step(
+        name=data["name"],
+        metrics=dict(metrics),
+        codes={sanitize(code): int(count) for code, count in data["responseCodes"].items()},
+        verdict=data["verdict"],
+        has_thresholds=data["hasThresholds"],
+        comparisons=tuple(map(_comparison, data["comparisons"])),
+    )
 
 
 def _baseline(data: doc.BaselineData | None, series: doc.SeriesData | None = None) -> Result | None:

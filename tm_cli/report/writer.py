@@ -11,7 +11,7 @@ from tm_cli.errors import OutputError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import RunAttempt
 from tm_cli.gate.live_limits import Breach
-from tm_cli.gate.model import Basis, Comparison, Result, Sample, TimeSeries
+from tm_cli.gate.model import Basis, Comparison, Result, Sample, Step, TimeSeries
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
 
@@ -156,6 +156,7 @@ def _run(record: Record, *, several: bool = False) -> doc.ReportedRun:
         "reference_run_id": basis.reference,
         "against": _other_target(facts.get("against")),
         "comparisons": [comparison_data(item) for item in result.comparisons] if result else [],
+        **_steps(result),
         "notes": list(result.notes) if result else [],
         "checks": _checks(decision),
         "earlier_runs": [_earlier(attempt) for attempt in ending.earlier],
@@ -254,6 +255,26 @@ def comparison_data(item: Comparison) -> doc.ComparisonData:
     names = (field.name for field in fields(Comparison))
     data = {COMPARISON_KEYS.get(name, name): getattr(item, name) for name in names}
     return cast("doc.ComparisonData", data)
+
+
+def _steps(result: Result | None) -> doc.ReportedSteps:
+    """Return the key that only a run with steps has."""
+    if result is None or not result.steps:
+        return {}
+    return {"steps": [step_data(step) for step in result.steps]}
+
+
+def step_data(step: Step) -> doc.StepData:
+    """Return one step by the names of the API."""
+    metrics: Any = dict(step.metrics)
+    return {
+        "name": step.name,
+        "metrics": metrics,
+        "responseCodes": dict(step.codes),
+        "verdict": step.verdict,
+        "hasThresholds": step.has_thresholds,
+        "comparisons": [comparison_data(item) for item in step.comparisons],
+    }
 
 
 def _other_target(against: Any) -> dict[str, Any] | None:

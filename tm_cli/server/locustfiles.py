@@ -25,16 +25,19 @@ from tm_cli.server.web.schemas import LocustfileSource
 
 @dataclass(frozen=True, slots=True)
 class Locustfiles:
-    """The files that this machine's owner has `named`, and with `takes_paths` also those that a
-    start names.
+    """The files that this machine's owner has `named`, by options of `command`; with `takes_paths`
+    also those that a start names.
 
-    `own_ports` are not to be connected to, and public addresses only with `allow_public`.
+    `own_ports` of this machine and `servers` (address and port) are not to be connected to, public
+    addresses only with `allow_public`. Named files get their variables from `environ`.
     """
 
     named: Sequence[Path] = ()
+    command: str = "tm serve"
     takes_paths: bool = False
     allow_public: bool = False
     own_ports: frozenset[int] = frozenset()
+    servers: frozenset[tuple[str, int]] = frozenset()
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     def job(
@@ -47,7 +50,12 @@ class Locustfiles:
     def _place(
         self, wanted: LocustfileReference, source: LocustfileSource | None
     ) -> LocustfilePlace:
-        rule = LocustfilePlace(path="", allow_public=self.allow_public, own_ports=self.own_ports)
+        rule = LocustfilePlace(
+            path="",
+            allow_public=self.allow_public,
+            own_ports=self.own_ports,
+            servers=self.servers,
+        )
         if path := self._named(wanted.sha256):
             variables = {name: self.environ[name] for name in wanted.env if name in self.environ}
             return rule.model_copy(update={"path": str(path), "variables": variables})
@@ -68,7 +76,6 @@ class Locustfiles:
     def _named(self, sha256: str) -> Path | None:
         for path in self.named:
             try:
-                check_trusted(path, self.environ)
                 if hash_of(read_locustfile(path)) == sha256:
                     return path
             except UnusableLocustfile:
@@ -83,8 +90,8 @@ class Locustfiles:
             has = "start the run with the file: `tm runs start FILE`"
         else:
             has = (
-                "other machines use this server, so it plays only what its owner names: "
-                "`tm serve --locustfile FILE`"
+                "it plays only what its owner names there, because other machines use it: "
+                f"`{self.command} --locustfile FILE`"
             )
         return (
             f"locustfile: {wanted.file} with the SHA-256 {wanted.sha256} is not on the machine "

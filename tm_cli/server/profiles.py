@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -75,6 +75,9 @@ class DataSource(Wire):
 Path = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
+HttpVersion = Literal["1.1", "2"]
+
+
 class ClientCertificate(Wire):
     """Files in PEM on the machine that plays the load; without a key, `cert` has both.
 
@@ -86,7 +89,7 @@ class ClientCertificate(Wire):
     password: Annotated[str, Field(max_length=1000)] | None = None
 
 
-_FILLED = ("target_url", "readiness_url", "request_body")
+_FILLED = ("target_url", "readiness_url", "request_body", "steps", "checks")
 """The fields with placeholders; headers, which are JSON text, are filled in one by one."""
 
 
@@ -118,8 +121,13 @@ class ProfileFields(Wire):
     interpolation_mode: Interpolation = "SPLINE"
     schedule: Schedule | None = None
     gate: dict[str, Any] | None = None
+    steps: list[dict[str, Any]] | None = None
+    checks: dict[str, Any] | None = None
+    cookies: bool | None = None
+    follow_redirects: int | None = None
     data: tuple[DataSource, ...] = ()
     client_certificate: ClientCertificate | None = None
+    http_version: HttpVersion | None = None
     locustfile: LocustfileReference | None = None
 
     @property

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Match, Mount, Route, Router, WebSocketRoute
+from starlette.routing import Match, Mount, Route, Router
 from starlette.types import ASGIApp
 
 from tm_cli.runtime.announcement import IDENTITY_PATH
@@ -25,8 +25,7 @@ from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.locustfiles import Locustfiles
-from tm_cli.server.routes import account, history, noise, profiles, runs
-from tm_cli.server.routes.workers import join
+from tm_cli.server.routes import account, history, noise, profiles, runs, workers
 from tm_cli.server.runner_class import runner_class
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
@@ -41,7 +40,6 @@ from tm_cli.server.web.connections import ClientConnections, connections_allowed
 from tm_cli.server.web.guard import Guard, IdentityProof, digest_of, refusal_response
 from tm_cli.server.web.listener import ListeningSocket, ServeOptions, WebServer, open_listeners
 from tm_cli.server.web.services import Leases, Quota, Services, wait_until_unused
-from tm_cli.server.workers.agent_protocol import PATH
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.server.workers.remote_workers import Agents, launch_with
 from tm_cli.values.sliding_window import SlidingWindow
@@ -80,7 +78,7 @@ def create_app(services: Services) -> Starlette:
             api,
             Route(IDENTITY_PATH, identity, methods=["GET"]),
             Route("/tm/lease", lease, methods=["GET"]),
-            WebSocketRoute(f"/{PATH}", join),
+            *workers.ROUTES,
         ],
         exception_handlers={
             Refusal: _refused,
@@ -200,7 +198,6 @@ class EmbeddedServer:
                     agents,
                     self._options.engine_command or DEFAULT_COMMAND,
                     slots=self._options.slots,
-                    clock=self._clock,
                     ca_file=self._options.ca_file,
                 ),
                 judge=judge,

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from tm_cli.setup import pins
 from tm_cli.values.documents import parse_yaml
 from tm_cli.values.durations import format_duration, parse_duration
-from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http, parse_base_url
+from tm_cli.values.urls import LOCAL, is_loopback, is_plain_http, not_yet, parse_base_url
 
 USUAL = "load-test"
 
@@ -173,7 +173,7 @@ def read_target(text: str) -> str:
         raise ValueError("it holds characters that a URL must write as %XX, or it is too long")
     parts = urlsplit(url)
     if parts.scheme.lower() not in {"http", "https"}:
-        raise ValueError("its scheme is neither http nor https")
+        raise ValueError(not_yet(url) or "its scheme is neither http nor https")
     _check_host(url)
     return url
 

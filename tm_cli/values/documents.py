@@ -6,6 +6,7 @@ Plain values are read as YAML 1.2 reads them (its core schema): `no`, `12:30` an
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -54,6 +55,23 @@ class InvalidDocument(ValueError):
         super().__init__(problem)
         self.path = path
         self.line = line
+
+
+def expected(value: Any, wanted: str, *path: str | int) -> InvalidDocument:
+    """Return the error for a value that is something else than `wanted`."""
+    return InvalidDocument(f"is {shown(value)}; expected {wanted}", path)
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it."""
+    match value:
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case str():
+            return repr(sanitize(value, longest=60))
+    return "empty" if value is None else json.dumps(value)[:60]
 
 
 def parse_yaml(

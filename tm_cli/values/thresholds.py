@@ -2,7 +2,8 @@
 
 The result is the object that the API takes: the numbers of `warn` and `fail`, in milliseconds those
 of `warnMs` and `failMs`, or `false` for each comparison, the floor in milliseconds, and the fewest
-requests. A key such as `p95[60s..90s]` is about a stretch of the load curve.
+requests. A key such as `p95[60s..90s]` is about a stretch of the load curve; below `steps` are the
+thresholds of steps by their names.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.text import did_you_mean
+from tm_cli.values.step_names import MOST_STEPS, step_name
+from tm_cli.values.text import did_you_mean, sanitize
 
 BOUNDS = {
     "p50": "%",
@@ -34,13 +36,16 @@ QUANTILES = ("p50", "p95", "p99", "p99.9")
 """What may also have an absolute threshold, in milliseconds."""
 OF_STRETCHES = (*QUANTILES, "errors", "allErrors")
 """What may have thresholds of its own for a stretch of the load curve."""
+OF_STEPS = (*QUANTILES, "errors", "allErrors", "statuses", "floorMs")
+"""What may have thresholds of its own for a step."""
 STRETCH_SECONDS = 5
 """Seconds of the shortest stretch: measurements are kept in stretches of this length."""
 
 FLOOR = "floorMs"
 FEWEST = "minRequests"
 EXPECTED = "expectStatus"
-KEYS = (*BOUNDS, FLOOR, FEWEST, EXPECTED)
+STEPS = "steps"
+KEYS = (*BOUNDS, FLOOR, FEWEST, EXPECTED, STEPS)
 ALIASES = {"floor": FLOOR}
 SEVERITIES = ("warn", "fail")
 ABSOLUTE = {"warn": "warnMs", "fail": "failMs"}
@@ -151,12 +156,22 @@ def format_threshold(key: str, value: Any) -> str:
     """Return one threshold as text: `warn 10 %, fail 25 %`, `never`, `5 ms`."""
     if value is False:
         return "never"
+    if key == STEPS:
+        return "; ".join(f"{sanitize(name)}: {_format_step(own)}" for name, own in value.items())
     if isinstance(value, Mapping):
         sides = ((name, _sides(key, name, value)) for name in SEVERITIES)
         return ", ".join(f"{name} {' or '.join(texts)}" for name, texts in sides if texts)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return f"{value:g} ms" if key == FLOOR else f"{value:g}"
+
+
+def _format_step(own: Any) -> str:
+    if own is False:
+        return "not judged"
+    return ", ".join(
+        f"{sanitize(key)} {format_threshold(key, value)}" for key, value in own.items()
+    )
 
 
 def _sides(key: str, name: str, value: Mapping[str, Any]) -> list[str]:
@@ -169,8 +184,50 @@ def _sides(key: str, name: str, value: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _read(key: str, value: Any) -> Any:
-    where = f"gate.{key}"
+def _steps(table: Any) -> Any:
+    """Return the thresholds of steps, by name; a single number is the threshold for FAIL."""
+    if table is False:
+        return False
+    if not isinstance(table, Mapping) or not table:
+        raise InvalidThreshold(
+            'gate.steps must be false or a table such as {"/checkout": {p95: 10}}'
+        )
+    found: dict[str, Any] = {}
+    for written, own in table.items():
+        name = step_name(written)
+        try:
+            read = False if own is False else _step(f"gate.steps.{written}", own)
+        except InvalidThreshold as problem:
+            raise InvalidThreshold(str(problem), str(written), *problem.path) from None
+        if name in found:
+            raise InvalidThreshold(f"gate.steps has the step {name} twice", str(written))
+        found[name] = read
+    if len(found) > MOST_STEPS:
+        raise InvalidThreshold(f"gate.steps has more than {MOST_STEPS} steps")
+    return found
+
+
+def _step(where: str, table: Any) -> dict[str, Any]:
+    if not isinstance(table, Mapping) or not table:
+        raise InvalidThreshold(f"{where} must be false or a table such as {{p95: 10}}")
+    found: dict[str, Any] = {}
+    for written, value in table.items():
+        key = ALIASES.get(str(written), str(written))
+        if key not in OF_STEPS:
+            hint = _suggestion(key, (*OF_STEPS, *ALIASES), "of a step ")
+            raise InvalidThreshold(f"unknown key '{where}.{written}'{hint}", str(written))
+        is_short = key != FLOOR and not isinstance(value, bool | Mapping) and value is not None
+        try:
+            found[key] = _read(key, {"fail": value} if is_short else value, f"{where}.{key}")
+        except InvalidThreshold as problem:
+            raise InvalidThreshold(str(problem), str(written), *problem.path) from None
+    return found
+
+
+def _read(key: str, value: Any, where: str = "") -> Any:
+    where = where or f"gate.{key}"
+    if key == STEPS:
+        return _steps(value)
     if key == FLOOR:
         return _milliseconds(where, value)
     if key == FEWEST:

@@ -57,7 +57,7 @@ def check_http_url(url: str, *, credentials: str) -> None:
     if not separator:
         raise ValueError("it has no scheme; write https://HOST or http://localhost:PORT")
     if scheme.lower() not in DEFAULT_PORTS:
-        raise ValueError("the scheme must be http or https")
+        raise ValueError(not_yet(url) or "the scheme must be http or https")
     if "#" in url:
         raise ValueError("it has a fragment")
     try:
@@ -160,6 +160,17 @@ def is_loopback(url: str) -> bool:
 def is_plain_http(url: str) -> bool:
     """Whether the key would travel unencrypted."""
     return url.lower().startswith("http://")
+
+
+_NOT_YET = {"ws": "WebSocket", "wss": "WebSocket", "grpc": "gRPC", "grpcs": "gRPC"}
+
+
+def not_yet(url: str) -> str | None:
+    """Return the reason for a target whose protocol is well known and not supported."""
+    scheme = url.partition("://")[0].strip().lower()
+    if scheme not in _NOT_YET:
+        return None
+    return f"{_NOT_YET[scheme]} ({scheme}://) is not supported yet, only http and https are"
 
 
 def check_url(text: str) -> str:

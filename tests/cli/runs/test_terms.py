@@ -449,6 +449,26 @@ def test_document_that_waits_needs_a_server_that_can(gate, server, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("steps: [{request: GET /}]", "play several steps"),
+        ("checks: {status: 200}", "check answers"),
+        ("followRedirects: true", "follow redirects"),
+        ("cookies: true", "keep cookies"),
+    ],
+)
+@pytest.mark.parametrize("argv", [("runs", "start", "--wait"), ("profiles", "import")])
+def test_journey_needs_a_server_that_can(gate, server, tmp_path, keys, words, argv):
+    path = tmp_path / "shop.yaml"
+    path.write_text(DOCUMENT.partition("gate")[0] + f"{keys}\n")
+    server.features(runLimits=True)
+    result = gate(*argv[:2], str(path), *argv[2:])
+    assert result.exit_code == ExitCode.REFUSED
+    assert f"this server cannot {words}" in result.stderr
+    assert "TM_BASE_URL=local" in result.stderr
+
+
+@pytest.mark.parametrize(
     ("argv", "environ", "sent"),
     [
         (("--stop-early",), {}, True),

@@ -11,7 +11,7 @@ from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.gate.events import Decided, RunAttempt
-from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, TimeSeries
+from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, Step, TimeSeries
 from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
 from tm_cli.values.verdict import GATED, Verdict, read_verdict
@@ -152,6 +152,28 @@ def _confirmed() -> GateOutcome:
     return evidence(end, gate=gate)
 
 
+def step(name: str, p95: float, verdict: str, *, errors: int = 0) -> Step:
+    return Step(
+        name,
+        metrics(p95, errors),
+        {"200": 600 - errors, "503": errors},
+        verdict,
+        name == "/checkout",
+        (comparison("p95", p95, verdict),),
+    )
+
+
+def _steps() -> GateOutcome:
+    """Arrivals of several requests; the names are those of a locustfile."""
+    steps = (
+        step("/checkout", 26.0, "FAIL", errors=3),
+        step("GET /cart | <b>", 23.0, "WARN"),
+        Step("(other steps)", metrics(20.0), {"200": 600}),
+    )
+    reasons = ("step /checkout: p95 26 ms, baseline 20 ms, limit +15 %",)
+    return evidence(ended(result("FAIL", steps=steps, reasons=reasons)))
+
+
 def _scores() -> GateOutcome:
     """A benchmark run: its id is its history id, and its numbers are scores of scenarios."""
     rows = (
@@ -206,6 +228,7 @@ ALL: dict[str, GateOutcome] = {
     "duet": _duet(),
     "several": _several(),
     "error": _error(),
+    "steps": _steps(),
     "scores": _scores(),
     "returned": _returned(),
 }

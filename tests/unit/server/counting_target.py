@@ -13,9 +13,11 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 class CountingTarget:
     """Answers 200 to every request without a body; `served` counts by path, `times` says when."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1"):
+        self._address = address
         self.served = Counter()
         self.times = []
+        self.connections = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -29,17 +31,19 @@ class CountingTarget:
         self._thread.join(PATIENCE)
 
     def url(self, path):
-        return f"http://127.0.0.1:{self._port}{path}"
+        return f"http://{self._address}:{self._port}{path}"
 
     async def _serve(self):
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         server = await self._loop.create_server(
-            lambda: _Connection(self), "127.0.0.1", 0, backlog=1024
+            lambda: _Connection(self), self._address, 0, backlog=1024
         )
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._over.wait()
         server.close()
+        for connection in self.connections:
+            connection.abort()
 
 
 class _Connection(asyncio.Protocol):
@@ -49,6 +53,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport):
         self._transport = transport
+        self._target.connections.add(transport)
+
+    def connection_lost(self, exc):
+        self._target.connections.discard(self._transport)
 
     def data_received(self, data):
         *heads, self._received = (self._received + data).split(b"\r\n\r\n")

@@ -17,9 +17,13 @@
 - flags=flaky_dispatch  signs of saturation, all the time; first_flags: in the first bucket
 - pressure=0.3          share of the time that tasks waited for a CPU
 - histogram=TEXT        sent instead of an encoded histogram
+- steps=login:20,/cart:30   response times in ms of the steps of every arrival; bad_steps=/cart:5
+                        so many of each step in a bucket end with status 500
+- lost_steps=1          so many steps are counted that nothing is told of
 - swallow=100           so many responses are missing in the first bucket
 - log=PATH              append every line received to this file
 - pids=PATH             append the process id to this file
+- worker=crash  a worker complains on standard error and exits once it has its job
 
 A value that begins with @ is the content of that file, so that runs of one target can differ.
 With `against` in its job it plays a duet; `ms`, `codes` and `addresses` of the other target's query
@@ -68,6 +72,7 @@ class FakeEngine:
         self.gone = {}
         self.connections = []
         self.scale = 1
+        self.script = {}
         threading.Thread(target=self.listen, daemon=True).start()
         first = self.read() or {}
         if "worker" in first:
@@ -83,6 +88,7 @@ class FakeEngine:
         self.codes = counts(self.script.get("codes", "200:100"))
         self.fails = counts(self.script.get("fails", ""))
         self.per_bucket = sum(self.codes.values()) + sum(self.fails.values())
+        self.steps = 0
         if not self.workers:
             self.log_job(self.job)
 
@@ -92,7 +98,7 @@ class FakeEngine:
             message = json.loads(line)
             if message.get("command") == "gone":
                 self.lose(message["worker"], message["reason"])
-            elif message.get("command") != "alive":
+            else:
                 self.lines.put(message)
         self.lines.put(None)
 
@@ -126,6 +132,7 @@ class FakeEngine:
     def lose(self, worker, reason):
         if worker not in self.gone:
             self.gone[worker] = reason
+            self.log(json.dumps({"gone": worker, "reason": reason}))
             self.say("note", text=f"worker {worker} is gone: {reason}")
 
     def wait_for_workers(self):
@@ -136,10 +143,16 @@ class FakeEngine:
 
     def stay_connected(self, worker):
         connection = socket.create_connection((worker["host"], worker["port"]))
+        connection.sendall(worker["name"].encode() + b"\n")  # a worker speaks first
         with connection.makefile() as lines:
             job = lines.readline()
             if job:
                 self.log_job(json.loads(job))
+                self.log(json.dumps({"worker": worker}))
+            if self.script.get("worker") == "crash":
+                sys.stderr.write("out of file descriptors\n")
+                sys.stderr.flush()
+                os._exit(3)
             threading.Thread(target=lambda: (lines.read(), os._exit(0)), daemon=True).start()
             self.read()
         os._exit(0)
@@ -170,6 +183,7 @@ class FakeEngine:
         fails = counts(script.get("fails", ""))
         sent = int(self.per_bucket * part)
         encoded = self.script.get("histogram") or self.histogram(ms, sent)
+        self.say_steps(index, side, script, sent)
         swallowed = 0 if index else int(self.script.get("swallow", 0))
         self.say(
             "bucket",
@@ -186,6 +200,20 @@ class FakeEngine:
             p95_ms=ms,
             p99_ms=ms,
         )
+
+    def say_steps(self, index, side, script, count):
+        bad = counts(script.get("bad_steps", ""))
+        for text in filter(None, script.get("steps", "").split(",")):
+            name, ms = text.rsplit(":", 1)
+            wrong = bad.get(name, 0)
+            step = {
+                "completed": count,
+                "codes": {"200": count - wrong, "500": wrong},
+                "failures": {},
+                "response": self.histogram(float(ms), count),
+            }
+            self.steps += count
+            self.say("steps", index=index, side=side, steps={name: step})
 
     def progress(self, buckets):
         total = buckets * self.per_bucket * len(self.scripts)
@@ -223,6 +251,7 @@ class FakeEngine:
             sent=total,
             completed=total,
             shortfall=0,
+            steps=self.steps + int(self.script.get("lost_steps", 0)),
             **self.flags(is_first=True),
             **({"cpu_pressure": float(pressure)} if pressure else {}),
         )

@@ -4,7 +4,8 @@ import asyncio
 import threading
 
 from tests.unit.server.running_server import FAKE_ENGINE, PATIENCE, eventually
-from tm_cli.server.agent import Agent, AgentOptions
+from tm_cli.server.agent.agent import Agent
+from tm_cli.server.agent.options import AgentOptions
 from tm_cli.values.api_key import ApiKey
 
 

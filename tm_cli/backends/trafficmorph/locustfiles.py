@@ -20,10 +20,12 @@ from tm_cli.runtime.locustfile import (
     read_locustfile,
 )
 from tm_cli.values.documents import InvalidDocument
-from tm_cli.values.text import did_you_mean, sanitize
+from tm_cli.values.durations import parse_duration
+from tm_cli.values.text import as_number, did_you_mean, sanitize
 
 KEY = "locustfile"
-_KEYS = ("file", "class", "tags", "env", "sha256")
+_KEYS = ("file", "class", "tags", "env", "timeout", "sha256")
+LONGEST_TIMEOUT = 3600.0
 _OF_REQUESTS = (
     "requestPayload",
     "requestHeaders",
@@ -67,6 +69,8 @@ def read_reference(value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"file": file}
     if (sha256 := given.get("sha256")) is not None:
         found["sha256"] = sha256
+    if (timeout := given.get("timeout")) is not None:
+        found["timeout"] = _seconds(timeout)
     for key in ("class", "tags", "env"):
         if names := _names(given.get(key), key):
             found[key] = names
@@ -75,6 +79,16 @@ def read_reference(value: Any) -> dict[str, Any]:
 
 def _path(value: Any) -> tuple[str, ...]:
     return () if isinstance(value, str) else ("file",)
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = as_number(parse_duration(value) if isinstance(value, str) else value)
+    except ValueError as problem:
+        raise InvalidDocument(str(problem), ("timeout",)) from None
+    if seconds is None or not 0 < seconds <= LONGEST_TIMEOUT:
+        raise InvalidDocument("is not a duration of at most an hour, such as 60s", ("timeout",))
+    return float(seconds)
 
 
 def _names(value: Any, key: str) -> list[str]:

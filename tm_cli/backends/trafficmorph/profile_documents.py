@@ -25,8 +25,18 @@ from tm_cli.backends.trafficmorph.document_files import (
     read_command,
     read_data,
 )
-from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, format_path
+from tm_cli.values.documents import (
+    EACH,
+    InvalidDocument,
+    KeyPath,
+    expected,
+    format_path,
+    shown,
+)
 from tm_cli.values.durations import parse_duration
+from tm_cli.values.journeys.checks import read_checks
+from tm_cli.values.journeys.steps import AS_TEXT as TEXTS_OF_STEPS
+from tm_cli.values.journeys.steps import read_redirects, read_steps
 from tm_cli.values.placeholders import TOKEN, has_any, placeholders
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import (
@@ -35,12 +45,13 @@ from tm_cli.values.thresholds import (
     read_thresholds,
     stretch_problem,
 )
-from tm_cli.values.urls import LONGEST_URL, quote_base_url, with_ascii_host
+from tm_cli.values.urls import LONGEST_URL, not_yet, quote_base_url, with_ascii_host
 
 FORMAT = "trafficmorph-profile-v1"
 SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 
 REQUIRED = ("name", "duration", "endpointUrl", "points")
+OF_JOURNEYS = ("steps", "checks", "cookies", "followRedirects")
 OPTIONAL = (
     "_format",
     "requestPayload",
@@ -60,8 +71,10 @@ OPTIONAL = (
     "waitForTarget",
     "warmup",
     "stopEarly",
+    *OF_JOURNEYS,
     "data",
     "clientCertificate",
+    "httpVersion",
     locustfiles.KEY,
     *LOCAL_KEYS,
 )
@@ -74,6 +87,7 @@ AS_TEXT = (
     ("requestBody",),
     ("requestHeaders", EACH),
     ("requestHeaders", EACH, EACH),
+    *TEXTS_OF_STEPS,
 )
 """Where a value is what the file has, letter by letter: a header `0123` is not a number."""
 
@@ -175,7 +189,7 @@ def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
             hint = _INSTEAD.get(key) or did_you_mean(
                 key, known, "`tm profiles export` shows the keys"
             )
-            raise InvalidDocument(f"unknown key {_shown(key)}; {hint}", (key,))
+            raise InvalidDocument(f"unknown key {shown(key)}; {hint}", (key,))
     if missing := [key for key in REQUIRED if fields.get(key) is None]:
         raise InvalidDocument(f"{' and '.join(missing)} missing")
     readers = _READERS | {
@@ -188,6 +202,7 @@ def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
     _check_token(found)
     _check_curve(found)
     _check_stretches(found, fields.get("gate") or {})
+    _check_steps(found, fields)
     return {**found, **_usual(fields), "_format": FORMAT}
 
 
@@ -234,26 +249,11 @@ def _read(read: Callable[[Any], Any], written: str, value: Any) -> Any:
         raise InvalidDocument(str(problem), (written, *inside)) from None
 
 
-def _expected(value: Any, wanted: str, *path: str | int) -> InvalidDocument:
-    return InvalidDocument(f"is {_shown(value)}; expected {wanted}", path)
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case dict():
-            return "a mapping"
-        case list():
-            return "a list"
-        case str():
-            return repr(sanitize(value, longest=60))
-    return "empty" if value is None else json.dumps(value)[:60]
-
-
 def _text(longest: int, *, least: int = 0) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         if not isinstance(value, str):
             quotes = "" if isinstance(value, dict | list) else "; write it in quotes"
-            raise _expected(value, f"text{quotes}")
+            raise expected(value, f"text{quotes}")
         if len(value) > longest:
             raise InvalidDocument(f"is longer than {longest} characters")
         if len(value.strip()) < least:
@@ -265,7 +265,7 @@ def _text(longest: int, *, least: int = 0) -> Callable[[Any], str]:
 
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _expected(value, "true or false")
+        raise expected(value, "true or false")
     return value
 
 
@@ -273,7 +273,7 @@ def _one_of(words: tuple[str, ...], *, any_case: bool = True) -> Callable[[Any],
     def read(value: Any) -> str:
         word = value.upper() if any_case and isinstance(value, str) else value
         if word not in words:
-            raise _expected(value, f"one of {', '.join(words)}" if words[1:] else words[0])
+            raise expected(value, f"one of {', '.join(words)}" if words[1:] else words[0])
         return str(value)
 
     return read
@@ -289,8 +289,8 @@ def _url(value: Any) -> str:
     except ValueError:
         is_url = False
     if not is_url or any(char <= " " or char == "\x7f" for char in url):
-        wanted = "an http or https URL such as http://localhost:8080/"
-        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; expected {wanted}")
+        wanted = not_yet(url) or "expected an http or https URL such as http://localhost:8080/"
+        raise InvalidDocument(f"is {quote_base_url(sanitize(url, longest=60))}; {wanted}")
     try:
         return url if "$$" in url else with_ascii_host(url)
     except ValueError as problem:
@@ -300,9 +300,9 @@ def _url(value: Any) -> str:
 def _seconds(value: Any) -> int:
     seconds = parse_duration(value) if isinstance(value, str) else as_number(value)
     if seconds is None or seconds % 1 != 0:
-        raise _expected(value, "a whole number of seconds, or a duration such as 90s or 1h30m")
+        raise expected(value, "a whole number of seconds, or a duration such as 90s or 1h30m")
     if not SHORTEST <= seconds <= LONGEST:
-        raise _expected(value, f"{SHORTEST}s to {LONGEST // 3600}h")
+        raise expected(value, f"{SHORTEST}s to {LONGEST // 3600}h")
     return int(seconds)
 
 
@@ -310,14 +310,21 @@ def _wait_time(value: Any) -> float:
     seconds = parse_duration(value) if isinstance(value, str) else value
     number = as_number(seconds)
     if number is None or not 0 <= number <= LONGEST_WAIT:
-        raise _expected(value, "a duration of at most an hour, such as 60s")
+        raise expected(value, "a duration of at most an hour, such as 60s")
     return float(number)
+
+
+def _http_version(value: Any) -> str:
+    versions = {"1": "1.1", "1.1": "1.1", "2": "2", "2.0": "2"}
+    if isinstance(value, bool) or str(value) not in versions:
+        raise expected(value, "1.1 or 2")
+    return versions[str(value)]
 
 
 def _refresh_time(value: Any) -> float:
     seconds = _wait_time(value)
     if seconds < SHORTEST_REFRESH:
-        raise _expected(value, f"{SHORTEST_REFRESH}s or more")
+        raise expected(value, f"{SHORTEST_REFRESH}s or more")
     return seconds
 
 
@@ -325,7 +332,7 @@ def _warmup(value: Any) -> float:
     seconds = _wait_time(value)
     if seconds % STRETCH_SECONDS:
         wanted = f"a multiple of {STRETCH_SECONDS}s, the stretches in which the server measures"
-        raise _expected(value, wanted)
+        raise expected(value, wanted)
     return seconds
 
 
@@ -343,10 +350,10 @@ def _point(index: int, point: Any) -> dict[str, float]:
     elif isinstance(point, Mapping) and point.keys() == {"x", "y"}:
         steps = ("x", "y")
     else:
-        raise _expected(point, "a point, [second, rate] or {x: second, y: rate}", index)
+        raise expected(point, "a point, [second, rate] or {x: second, y: rate}", index)
     for step in steps:
         if as_number(point[step]) is None or point[step] < 0:
-            raise _expected(point[step], "a number from 0 up", index, step)
+            raise expected(point[step], "a number from 0 up", index, step)
     return {name: point[step] for name, step in zip("xy", steps, strict=True)}
 
 
@@ -366,6 +373,26 @@ def _check_stretches(found: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
     for key in map(str, gate):
         if problem := stretch_problem(key, duration=duration, warmup=warmup):
             raise InvalidDocument(f"gate.{key}: {problem}", ("gate", key))
+
+
+def _check_steps(found: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Refuse what has no meaning beside steps; an export names a method, which is its default."""
+    used = [key for key in OF_JOURNEYS if found.get(key)]
+    if used and found.get(locustfiles.KEY):
+        raise InvalidDocument(f"{used[0]} has no effect on a locustfile", (used[0],))
+    if used and found.get("httpVersion") == "2":
+        raise InvalidDocument(f"{used[0]} cannot be played in HTTP/2", ("httpVersion",))
+    if not found.get("steps"):
+        return
+    own = ["requestPayload"] + ["httpMethod"] * (fields.get("_format") is None)
+    for key in own:
+        if found.get(key):
+            raise InvalidDocument(
+                f"{key} has no effect on steps: each has a request of its own", (key,)
+            )
+    if urlsplit(found["endpointUrl"]).query:
+        problem = "endpointUrl has a query; with steps it is the beginning of their URLs"
+        raise InvalidDocument(problem, ("endpointUrl",))
 
 
 def _payload(value: Any) -> str:
@@ -395,10 +422,10 @@ def _headers(value: Any) -> str:
 
 def _check_headers(items: Any) -> None:
     if not isinstance(items, list):
-        raise _expected(items, "a mapping of names to values")
+        raise expected(items, "a mapping of names to values")
     for index, item in enumerate(items):
         if not isinstance(item, Mapping) or item.keys() != {"name", "value"}:
-            raise _expected(item, "a header, {name: ..., value: ...}", index)
+            raise expected(item, "a header, {name: ..., value: ...}", index)
         _check_header(item["name"], item["value"], (index,))
 
 
@@ -406,7 +433,7 @@ def _check_header(name: Any, value: Any, path: KeyPath) -> None:
     if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
         raise InvalidDocument("cannot be the name of a header", path)
     if not isinstance(value, str):
-        kind = _shown(value) if isinstance(value, dict | list) else "not text"
+        kind = shown(value) if isinstance(value, dict | list) else "not text"
         raise InvalidDocument(f"is {kind}; a header has one text as its value", path)
     if any(char in "\r\n\0" for char in value):
         raise InvalidDocument("holds a line break, which cannot stand in a header", path)
@@ -414,19 +441,19 @@ def _check_header(name: Any, value: Any, path: KeyPath) -> None:
 
 def _cooldown(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LONGEST_COOLDOWN:
-        raise _expected(value, f"a whole number from 0 to {LONGEST_COOLDOWN}")
+        raise expected(value, f"a whole number from 0 to {LONGEST_COOLDOWN}")
     return value
 
 
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _expected(value, "a list of texts")
+        raise expected(value, "a list of texts")
     return value
 
 
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _expected(value, "a mapping")
+        raise expected(value, "a mapping")
     return value
 
 
@@ -453,6 +480,11 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "waitForTarget": _wait_time,
     "warmup": _warmup,
     "stopEarly": _boolean,
+    "steps": read_steps,
+    "checks": read_checks,
+    "cookies": _boolean,
+    "followRedirects": read_redirects,
     "tokenRefresh": _refresh_time,
+    "httpVersion": _http_version,
     locustfiles.KEY: locustfiles.read_reference,
 }

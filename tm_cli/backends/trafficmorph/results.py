@@ -13,8 +13,10 @@ from tm_cli.gate.model import (
     WITHIN_RUNS,
     Basis,
     Comparison,
+    LiveStep,
     Result,
     Sample,
+    Step,
     TimeSeries,
     known_points,
     not_judged,
@@ -85,6 +87,67 @@ def _comparison(item: Mapping[str, Any]) -> Comparison:
         than=_text(item.get("than")),
         reason=_text(item.get("reason")),
     )
+
+
+MOST_STEPS = 300
+"""Steps of one run that are read; the embedded server has 200 at most."""
+
+
+def read_steps(results: Any, compared: Any) -> tuple[Step, ...]:
+    """Return the steps of a run: their `results`, and what is `compared` in a snapshot or answer.
+
+    The worst come first; a step that was not played is there if it was compared.
+    """
+    measured = _by_name(results)
+    judged = _by_name(compared.get("steps") if isinstance(compared, Mapping) else None)
+    names = list(dict.fromkeys([*measured, *judged]))[:MOST_STEPS]
+    steps = [_step(name, measured.get(name, {}), judged.get(name, {})) for name in names]
+    return tuple(sorted(steps, key=_severity))
+
+
+def _by_name(items: Any) -> dict[str, Mapping[str, Any]]:
+    return {
+        item["name"]: item
+        for item in (items if isinstance(items, list) else ())
+        if isinstance(item, Mapping) and isinstance(item.get("name"), str)
+    }
+
+
+def _step(name: str, measured: Mapping[str, Any], judged: Mapping[str, Any]) -> Step:
+    counts = measured.get("responseCodes")
+    known = counts.items() if isinstance(counts, Mapping) else ()
+    metrics = _metrics(measured) if measured else {}
+    return Step(
+        name=sanitize(name),
+        metrics={key: value for key, value in metrics.items() if value is not None},
+        codes={sanitize(code): count for code, count in known if type(count) is int and count >= 0},
+        verdict=_text(judged.get("verdict")),
+        has_thresholds=judged.get("hasThresholds") is True,
+        comparisons=read_comparisons(judged),
+    )
+
+
+_WORST_FIRST = {"FAIL": 0, "WARN": 1}
+
+
+def _severity(step: Step) -> tuple[int, float]:
+    """The worst verdict first, then the largest rise of p95."""
+    rises = [item.change for item in step.comparisons if item.metric == "p95" and item.change]
+    return _WORST_FIRST.get(step.verdict or "", 2), -max(rises, default=0.0)
+
+
+def read_live_steps(document: Any) -> tuple[LiveStep, ...]:
+    """Return the steps of a run in flight, those with errors first, then the most played."""
+    steps = [
+        LiveStep(
+            sanitize(name),
+            _count(item.get("totalRequests")) or 0,
+            _count(item.get("totalErrors")) or 0,
+            as_number(item.get("currentRps")),
+        )
+        for name, item in _by_name(document).items()
+    ]
+    return tuple(sorted(steps, key=lambda step: (-step.errors, -step.requests)))[:MOST_STEPS]
 
 
 def _target(against: Any) -> str | None:
@@ -281,6 +344,7 @@ def as_result(row: HistoryRow) -> Result:
         ),
         series=read_series(facts),
         also=_also(row),
+        steps=read_steps(row.steps, row.auto_compare_snapshot),
     )
 
 
@@ -431,10 +495,12 @@ def _addresses(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _transfers(facts: Mapping[str, Any]) -> list[str]:
-    """What the names of failures mean, and how many requests were sent again."""
+    """The protocol, what the names of failures mean, and how many requests were sent again."""
     counts = facts.get("responseCodes")
     names = counts if isinstance(counts, Mapping) else {}
-    notes = [f"{sanitize(name)}: {text}" for name in names if (text := failure_meaning(str(name)))]
+    protocol = facts.get("protocol")
+    notes = [f"the requests were sent over {sanitize(protocol)}"] if protocol else []
+    notes += [f"{sanitize(name)}: {text}" for name in names if (text := failure_meaning(str(name)))]
     if repeated := _count(facts.get("repeated")):
         were = "request was" if repeated == 1 else "requests were"
         notes.append(f"{repeated:,} {were} sent again: the target had closed an idle connection")

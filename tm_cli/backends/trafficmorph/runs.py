@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tm_cli.api.errors import ApiError, HttpError, InvalidResponse
 from tm_cli.api.retry import retry_pause
 from tm_cli.api.trafficmorph import Bucket, HistoryRow, LiveStatus, Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph import correlation
-from tm_cli.backends.trafficmorph.results import as_result, second_target
+from tm_cli.backends.trafficmorph.results import as_result, read_live_steps, second_target
 from tm_cli.backends.trafficmorph.start import RunStarter, list_own
 from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
@@ -25,6 +25,15 @@ PAGE_SIZE = 20
 LAST_PAGE = 9
 NEWEST_NAMED = 3
 _PHASES = {"RUNNING": Phase.ACTIVE, "PAUSED": Phase.PAUSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Values that are read again every `interval` seconds; `note` tells what went wrong."""
+
+    interval: float
+    read: Callable[[], Mapping[str, str]]
+    note: Callable[[str], None]
 
 
 class TrafficMorphRuns(Backend):
@@ -44,6 +53,7 @@ class TrafficMorphRuns(Backend):
         resume_flags: Sequence[str] = (),
         server_flags: Sequence[str] = (),
         needs_baseline: bool = False,
+        renewal: Renewal | None = None,
     ) -> None:
         self._client = client
         self._reader = client.without_retries()  # the gate repeats reads itself
@@ -61,7 +71,10 @@ class TrafficMorphRuns(Backend):
         self._curve = planned_curve(profile) if profile else None
         # a run that may end early is polled from the start on
         may_end_early = _may_end_early(self._terms, profile)
-        self._duration = None if may_end_early or profile is None else profile.duration
+        is_polled = may_end_early or renewal is not None
+        self._renewal = renewal
+        self._renew_at = clock.monotonic() + renewal.interval if renewal else 0.0
+        self._duration = None if is_polled or profile is None else profile.duration
         self._has_status = True
 
     def prepare(self) -> None:
@@ -89,6 +102,12 @@ class TrafficMorphRuns(Backend):
 
     def observe(self, run: Run) -> Progress:
         """Read the live status, on older servers the profile."""
+        progress = self._observed(run)
+        if progress.phase is Phase.ACTIVE:
+            self._renew_if_due(run)
+        return progress
+
+    def _observed(self, run: Run) -> Progress:
         if self._has_status:
             try:
                 status = self._reader.get_run_status(self._profile_id)
@@ -105,6 +124,17 @@ class TrafficMorphRuns(Backend):
                 self._has_status = not error.from_api  # a page may be of a proxy
         state = self._reader.get_profile(self._profile_id).status or ""
         return Progress(phase_of(state), sanitize(state))
+
+    def _renew_if_due(self, run: Run) -> None:
+        """Send new values; without them the run goes on with the old ones, as the note says."""
+        renewal = self._renewal
+        if renewal is None or run.run_id is None or self._clock.monotonic() < self._renew_at:
+            return
+        self._renew_at = self._clock.monotonic() + renewal.interval
+        try:
+            self._reader.renew_values(self._profile_id, run.run_id, renewal.read())
+        except TmError as error:
+            renewal.note(f"tm: the token was not renewed: {sanitize(error.message)}")
 
     def find_result(self, run: Run) -> Result | Missing:
         """Scan the history, newest first, for the row of exactly this run."""
@@ -250,6 +280,7 @@ def from_status(run: Run, status: LiveStatus, curve: Curve | None) -> Progress:
         bad_ratio=newest.bad_ratio if newest else None,
         warnings=_warnings(status),
         may_end_early=status.stops_early is True,
+        steps=read_live_steps(status.steps),
     )
 
 

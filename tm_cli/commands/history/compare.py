@@ -13,6 +13,7 @@ from tm_cli.backends.trafficmorph.results import (
     newer_first,
     read_comparisons,
     read_contract_comparison,
+    read_steps,
 )
 from tm_cli.cli.options import ComparisonFormat as Format
 from tm_cli.cli.session import CommandContext
@@ -20,6 +21,7 @@ from tm_cli.commands.history.show import find_ended_run
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
 from tm_cli.render.comparisons import comparison_markdown, comparison_table
+from tm_cli.render.steps import worst_comparisons
 from tm_cli.render.tables import instant
 from tm_cli.report.writer import comparison_data
 from tm_cli.values.text import sanitize
@@ -116,9 +118,19 @@ def _shown(session: CommandContext, found: Compared, chosen: Format) -> str:
         return f"{_title(found)}\n  the server named no comparison"
     names = (f"A: run {found.newer.id}", f"B: run {found.older.id}")
     if chosen is Format.MARKDOWN:
+        items += worst_comparisons(read_steps(None, found.data))
         return comparison_markdown(items, title=_title(found), names=names, notes=[_times(found)])
     table = comparison_table(session.terminal, items, names=names, indent=2)
-    return f"{_title(found)}\n  {_times(found)}\n{table}"
+    steps = _steps_table(session, found, names)
+    return f"{_title(found)}\n  {_times(found)}\n{table}{steps}"
+
+
+def _steps_table(session: CommandContext, found: Compared, names: tuple[str, str]) -> str:
+    """The worst steps, with the response times of both runs."""
+    items = worst_comparisons(read_steps(None, found.data))
+    if not items:
+        return ""
+    return "\n\n" + comparison_table(session.terminal, items, names=names, indent=2)
 
 
 def _title(found: Compared) -> str:

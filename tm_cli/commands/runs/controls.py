@@ -6,8 +6,10 @@ from enum import Enum
 from typing import Any
 
 from tm_cli.api.trafficmorph import LiveStatus, TrafficMorphClient
+from tm_cli.backends.trafficmorph.results import read_live_steps
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.profile_argument import ProfileRef, resolve_profile
+from tm_cli.render.steps import MOST_SHOWN, live_cells
 from tm_cli.render.tables import codes, milliseconds, rate
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
@@ -70,4 +72,8 @@ def _describe(subject: ProfileRef, status: LiveStatus) -> str:
         lines.append(f"  p95        {milliseconds(status.recent_buckets[-1].p95_ms)}")
     if status.response_code_counts:
         lines.append(f"  responses  {sanitize(codes(status.response_code_counts))}")
+    steps = read_live_steps(status.steps)
+    lines += [f"  step       {'  '.join(live_cells(step))}" for step in steps[:MOST_SHOWN]]
+    if (more := len(steps) - MOST_SHOWN) > 0:
+        lines.append(f"  and {more} more steps")
     return "\n".join(lines)

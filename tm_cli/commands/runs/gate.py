@@ -23,7 +23,7 @@ from tm_cli.cli.options import (
 )
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
-from tm_cli.commands.runs.start_values import read_values
+from tm_cli.commands.runs.start_values import StartValues, read_values
 from tm_cli.commands.shared.ci_platforms import COMMIT_TAG, commit_tag
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
 from tm_cli.commands.shared.gate import GateCommand, StartOutcome
@@ -54,13 +54,19 @@ if TYPE_CHECKING:
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
 AB_RUN = ("duet", "run against two targets (--against)")
+STEPS = ("steps", "judge the steps of a run (`gate.steps`)")
 WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
 VALUES = ("start_values", "fill in ${NAME} when a run starts")
 _OF_THE_LOAD = {
     "waitForTarget": WAITING,
     "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
     "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
+    "steps": ("journeys", "play several steps (`steps`)"),
+    "checks": ("checks", "check answers (`checks`)"),
+    "cookies": ("journeys", "keep cookies (`cookies`)"),
+    "followRedirects": ("journeys", "follow redirects (`followRedirects`)"),
     "data": ("data", "fill in requests from data (`data`)"),
+    "httpVersion": ("http_versions", "choose the version of HTTP"),
     "clientCertificate": ("client_certificates", "show a client certificate to the target"),
     locustfiles.KEY: ("locustfiles", "play a locustfile"),
 }
@@ -152,8 +158,8 @@ def require_support(
         needs.append(PINS)
     if comparison.against is not None:
         needs.append(AB_RUN)
-    if comparison.thresholds or any(document.get("gate") for document in documents):
-        needs.append(LIMITS)
+    gates = [comparison.thresholds, *(document.get("gate") or {} for document in documents)]
+    needs += [LIMITS] * any(gates) + [STEPS] * any("steps" in gate for gate in gates)
     if any(needs_filling(document) for document in documents):
         needs.append(VALUES)
     for key, feature in _OF_THE_LOAD.items():
@@ -364,7 +370,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         text: str,
         request: StartRequest,
         gate: Gate | None,
-        values: Mapping[str, str] | None,
+        values: StartValues | None,
     ) -> FollowedRun[TrafficMorphRuns]:
         """`values` are those of a document; None where the profile is stored on the server."""
         is_needed = gate is not None or request.comparison.against is not None
@@ -479,10 +485,11 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         request: StartRequest,
         gate: Gate | None,
         profile: Profile | None = None,
-        values: Mapping[str, str] | None = None,
+        values: StartValues | None = None,
     ) -> TrafficMorphRuns:
-        session = self.session
-        terms = request.terms | ({"values": dict(values)} if values else {})
+        session, values = self.session, values or StartValues()
+        if values.renewal and gate is None:
+            session.note(f"tm: the token of {ref.name} is not renewed without --wait")
         return TrafficMorphRuns(
             session.client,
             session.context.clock,
@@ -491,12 +498,13 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             region=request.region,
             tags=self._tags(request),
             own_tag=self._own_tag(request.tags),
-            terms=terms,
+            terms=request.terms | values.terms,
             profile=profile,
             stop_client=self._stop_client(),
             resume_flags=self._resume_flags(gate, request.comparison),
             server_flags=server_flags(session, self.system),
             needs_baseline=gate is not None and gate.needs_baseline,
+            renewal=values.renewal,
         )
 
     def _stop_client(self) -> TrafficMorphClient:
@@ -621,6 +629,9 @@ def describe_load(profile: Profile) -> str:
     what = sanitize(profile.http_method or "requests")
     if isinstance(profile.locustfile, Mapping):
         what = f"visitors of {sanitize(profile.locustfile.get('file'))} to"
+    elif isinstance(profile.steps, list) and profile.steps:
+        count = sum(isinstance(step, Mapping) and "request" in step for step in profile.steps)
+        what = f"visitors with {count} step{'s' * (count != 1)} to"
     parts = [what, url + "?..." * bool(query)]
     if rates:
         lowest = f"{rates[0]:g} to " if len(rates) > 1 else ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tm_cli.backends.trafficmorph.runs import Renewal
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.subprocesses import Captured, capture, split_command
 from tm_cli.values.api_key import KEY_VARIABLES
@@ -19,9 +21,23 @@ _PATIENCE = 60.0  # seconds that the command for a token may take
 _LONGEST_TOKEN = 50_000  # bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StartValues:
+    """What a start says about placeholders, and how the token is renewed, if it is."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    renewal: Renewal | None = None
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """Its part of the body of a start."""
+        renewable = {"renewable": [TOKEN]} if self.renewal else {}
+        return {"values": dict(self.values), **renewable} if self.values else {}
+
+
 def read_values(
     session: CommandContext, source: str, profile: Mapping[str, Any], *, is_stored: bool = False
-) -> dict[str, str]:
+) -> StartValues:
     """Return the value of each placeholder of a profile; `source` is what to call the profile.
 
     The command for a token is run, unless the profile is stored on a server: none that a server
@@ -45,14 +61,22 @@ def read_values(
                 f"{_where(source, each)}, which is {state} in the environment",
                 hint=f"set it, or write a default: ${{{each.name}:-text}}; $${{ stands for ${{",
             )
-    return values | ({TOKEN: read_token(session, source, command, values)} if command else {})
+    if not command:
+        return StartValues(values)
+
+    def read() -> dict[str, str]:
+        return {TOKEN: _read_token(session, source, command, values)}
+
+    seconds = profile.get("tokenRefresh")
+    renewal = Renewal(seconds, read, session.terminal.write_line) if seconds else None
+    return StartValues(values | read(), renewal)
 
 
 def _where(source: str, placeholder: Placeholder) -> str:
     return f"{sanitize(source)}: {sanitize(placeholder.place)} uses ${{{placeholder.name}}}"
 
 
-def read_token(
+def _read_token(
     session: CommandContext,
     source: str,
     command: Mapping[str, Any],

@@ -1,4 +1,4 @@
-"""The time series of every run and its baseline as CSV; without any, its numbers."""
+"""The time series of every run and its baseline as CSV; without any, its numbers; and its steps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tm_cli.gate.model import Comparison, Sample, TimeSeries
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.render.comparisons import plain_numbers
+from tm_cli.render.steps import step_numbers
 from tm_cli.render.summary import verdict_word
 from tm_cli.values.text import sanitize
 
@@ -59,10 +60,12 @@ def _rows(record: Record) -> Iterator[list[str]]:
     for t in sorted(set(ours) | set(theirs)):
         samples = (*_values(ours.get(t)), *_values(theirs.get(t)))
         yield [*about, _plain(t), *samples, *_NO_NUMBER]
+    none = ["", *_values(None), *_values(None)]
+    steps = [_number(item) for item in step_numbers(end.result.steps)] if end.result else []
     if not ours and not theirs:
-        none = ["", *_values(None), *_values(None)]
         numbers = [_number(item) for item in plain_numbers(end.result)]
         yield from ([*about, *none, *number] for number in numbers or [_NO_NUMBER])
+    yield from ([*about, *none, *number] for number in steps)
 
 
 _NO_NUMBER = [""] * len(_NUMBER)

@@ -12,6 +12,7 @@ from tm_cli.gate.events import Decided
 from tm_cli.gate.model import Result
 from tm_cli.gate.outcome import GateOutcome
 from tm_cli.gate.policy import Decision
+from tm_cli.render.steps import described
 from tm_cli.values.text import as_number, sanitize
 
 _LONGEST = 1e9
@@ -101,6 +102,9 @@ def _comparisons(end: Decided) -> str:
     lines += [
         f"{item.verdict or '-'} {item.reason or item.metric}" for item in end.result.comparisons
     ]
+    for step in end.result.steps:
+        wrong = [item.reason for item in step.comparisons if item.reason]
+        lines += [f"{step.verdict or '-'} {', '.join(described(step))}", *wrong]
     return "\n".join(map(sanitize, lines))
 
 

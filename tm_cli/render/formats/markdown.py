@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided, RunAttempt
-from tm_cli.gate.model import Result, TimeSeries, known_points, not_judged
+from tm_cli.gate.model import Result, Step, TimeSeries, known_points, not_judged
 from tm_cli.gate.outcome import GateOutcome, Record, warns
 from tm_cli.gate.policy import Gate
 from tm_cli.render.comparisons import compared_rows, escaped, markdown_table
+from tm_cli.render.steps import HEAD, step_cells
 from tm_cli.render.summary import (
     MARKS,
     basis_text,
@@ -26,6 +27,7 @@ from tm_cli.values.verdict import format_fail_on
 MOST_SUBJECTS = 100
 MOST_REASONS = 30
 MOST_NOTES = 30
+MOST_STEPS = 50
 
 POINTS = 60
 """Points of a line; more are not visible at the width of a comment."""
@@ -83,6 +85,7 @@ def _sections(record: Record, gate: Gate, *, several: bool) -> list[Section]:
         Section("reasons", 2, _reasons(end.result)),
         checks,
         Section("tables of metrics", 3, _table(end.result, end)),
+        Section("steps", 4, _steps(end.result.steps)),
         Section("charts", 5, _charts(end.result, end.baseline)),
         details,
     ]
@@ -119,6 +122,19 @@ def _checks(end: Decided) -> str:
 def _table(result: Result, end: Decided) -> str:
     items = compared_rows(result, end.baseline)
     return markdown_table(items, names=(result.basis.other.capitalize(), "Now")) if items else ""
+
+
+def _steps(steps: Sequence[Step]) -> str:
+    if not steps:
+        return ""
+    lines = [[title.capitalize() for title in HEAD], ["---", *["---:"] * (len(HEAD) - 2), "---"]]
+    for step in steps[:MOST_STEPS]:
+        *cells, verdict = step_cells(step)
+        mark = _strong(verdict) if verdict in {"WARN", "FAIL"} else escaped(verdict)
+        lines.append([*map(escaped, cells), mark])
+    rows = ["| " + " | ".join(line) + " |" for line in lines]
+    more = len(steps) - MOST_STEPS
+    return "\n".join([*rows, *(["", f"and {more} more steps"] if more > 0 else [])])
 
 
 def _strong(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tm_cli.gate.checks import measure
-from tm_cli.gate.model import Result
+from tm_cli.gate.model import Result, Step
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.render.comparisons import plain_numbers
 from tm_cli.render.summary import verdict_word
@@ -20,6 +20,9 @@ _FAMILIES = {
     "tm_errors_ratio": "Share of the requests that failed.",
     "tm_requests_per_second": "Requests per second on average.",
     "tm_requests": "Requests in total.",
+    "tm_step_response_time_seconds": "Response time of a step.",
+    "tm_step_errors_ratio": "Share of the requests of a step that failed.",
+    "tm_step_requests": "Requests of a step.",
     "tm_measured": "A number of a run that is no load test.",
     "tm_baseline_measured": "The same of its baseline.",
 }
@@ -53,6 +56,8 @@ def _samples(record: Record) -> Iterator[Gauge]:
         ):
             if (value := measure(metric, end.result.metrics)) is not None:
                 yield name, subject, value * factor
+        for step in end.result.steps:
+            yield from _step({**subject, "step": step.name}, step)
         if not isinstance(end.result.metrics.get("totalRequests"), int):
             yield from _numbers(subject, end.result)
     if end.baseline is not None:
@@ -68,7 +73,17 @@ def _numbers(subject: dict[str, str], result: Result) -> Iterator[Gauge]:
             yield "tm_baseline_measured", labels, item.baseline
 
 
-def _times(name: str, subject: dict[str, str], result: Result) -> Iterator[Gauge]:
+def _step(labels: dict[str, str], step: Step) -> Iterator[Gauge]:
+    yield from _times("tm_step_response_time_seconds", labels, step)
+    for metric, name, factor in (
+        ("errors", "tm_step_errors_ratio", 0.01),
+        ("requests", "tm_step_requests", 1),
+    ):
+        if (value := measure(metric, step.metrics)) is not None:
+            yield name, labels, value * factor
+
+
+def _times(name: str, subject: dict[str, str], result: Result | Step) -> Iterator[Gauge]:
     for quantile in _QUANTILES:
         if (value := measure(quantile, result.metrics)) is not None:
             share = f"{float(quantile[1:]) / 100:g}"

@@ -9,7 +9,7 @@ from typing import Any
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import ConditionResult
 from tm_cli.gate.events import RunAttempt
-from tm_cli.gate.model import Comparison, Result
+from tm_cli.gate.model import Comparison, Result, Step
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Gate
 from tm_cli.render.comparisons import (
@@ -29,6 +29,7 @@ from tm_cli.render.html.markup import (
     table,
     verdict_mark,
 )
+from tm_cli.render.steps import HEAD, step_cells
 from tm_cli.render.summary import (
     NO_VERDICT,
     baseline_name,
@@ -170,6 +171,7 @@ def run_section(record: Record, position: int, *, several: bool) -> Markup:
         parts.append(element("p", "Next: ", prose(decision.hint)) if decision.hint else None)
     if result is not None:
         parts += [_sentences("Reasons", result.reasons), _compared(record, result)]
+        parts.append(_steps(result.steps))
     parts.append(_checks(decision.checks))
     if result is not None:
         parts.append(charts(record, position))
@@ -242,6 +244,17 @@ def _comparisons(caption: str, items: Sequence[Comparison], other: str) -> Marku
         words=words,
         note=note,
     )
+
+
+def _steps(steps: Sequence[Step]) -> Markup | None:
+    if not steps:
+        return None
+    rows: list[list[Child]] = []
+    for step in steps:
+        *cells, verdict = step_cells(step)
+        rows.append([*cells, verdict if verdict == "-" else verdict_mark(verdict)])
+    head = [title.capitalize() for title in HEAD]
+    return _titled("Steps", table("Steps, the worst first", head, rows, words={len(HEAD) - 1}))
 
 
 def _checks(checks: tuple[ConditionResult, ...]) -> Markup | None:

@@ -9,7 +9,6 @@ import logging  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
-import time  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from types import FrameType  # noqa: E402
 
@@ -21,10 +20,9 @@ from tm_cli.server.engine.distributed.roles import (  # noqa: E402
     read_role,
 )
 from tm_cli.server.engine.job import EngineJob, JobError  # noqa: E402
-from tm_cli.server.engine.load_test import LoadTest, allow_connections  # noqa: E402
+from tm_cli.server.engine.load_test import LoadTest, check_open_files  # noqa: E402
 from tm_cli.server.engine.protocol import (  # noqa: E402
     EventWriter,
-    Watchdog,
     execute_commands,
     read_lines,
 )
@@ -41,7 +39,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which decides
     events = EventWriter(_claim_stdout())
     try:
-        _run(events)
+        code = 0 if _run(events) else 1
     except JobError as error:
         events.write("failed", message=str(error))
         code = 1
@@ -51,43 +49,37 @@ def main() -> int:
             "failed", message=f"internal error of the engine: {type(error).__name__}: {error}"
         )
         code = 1
-    else:
-        code = 0
     events.close(_WRITE_TIMEOUT)
     return code
 
 
-def _run(events: EventWriter) -> None:
+def _run(events: EventWriter) -> bool:
+    """Whether the run has not failed."""
     lines = read_lines(sys.stdin.fileno())
     match read_role(lines):
         case MasterRole() as role:
-            _lead(role, lines, events)
+            return _lead(role, lines, events)
         case WorkerRole() as role:
             _work(role, lines)
         case job:
             _play(job, lines, events)
+    return True
 
 
 def _play(job: EngineJob, lines: Iterator[bytes], events: EventWriter) -> None:
-    if (possible := allow_connections(job.connections)) < job.connections:
-        raise JobError(
-            f"the limit of open files allows {possible} connections, not {job.connections}"
-        )
+    check_open_files(job)
     load_test = LoadTest(job, events)
-    watchdog = Watchdog(lines, time.monotonic)
     _on_terminate(load_test.stop)
-    gevent.spawn(execute_commands, watchdog.lines(), load_test)
-    if job.watchdog_timeout is not None:
-        gevent.spawn(watchdog.run, job.watchdog_timeout, load_test.abort, gevent.sleep)
+    gevent.spawn(execute_commands, lines, load_test)
     load_test.run()
 
 
-def _lead(role: MasterRole, lines: Iterator[bytes], events: EventWriter) -> None:
+def _lead(role: MasterRole, lines: Iterator[bytes], events: EventWriter) -> bool:
     from tm_cli.server.engine.distributed.master import Master
 
     master = Master(role, events)
     _on_terminate(master.stop)
-    master.run(lines)
+    return master.run(lines)
 
 
 def _work(role: WorkerRole, lines: Iterator[bytes]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from tm_cli.server.engine.job import EngineJob, RequestTarget
+from tm_cli.server.engine.journeys.client import JourneyClient
 from tm_cli.server.engine.played import Played
 from tm_cli.server.engine.sender import TargetClient
 
@@ -56,4 +57,4 @@ def client_for(job: EngineJob, target: RequestTarget, scenario: Scenario | None 
     """The client that plays the arrivals of a job against one of its targets."""
     if scenario is not None:
         return scenario.client(job, target)
-    return TargetClient(job, target)
+    return JourneyClient(job, target) if job.is_journey else TargetClient(job, target)

@@ -122,6 +122,7 @@ class ConnectionPool:
         first: int = 0,
         ca_file: str | None = None,
         certificate: ClientCertificate | None = None,
+        protocol: str = "http/1.1",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = target
@@ -129,7 +130,7 @@ class ConnectionPool:
         self._next = first
         self._monotonic = monotonic
         self._lent = 0
-        self._tls = _tls_context(ca_file, certificate) if target.is_tls else None
+        self._tls = _tls_context(ca_file, certificate, protocol) if target.is_tls else None
         unique = dict.fromkeys(target.addresses)
         self._addresses = [each for text in unique for each in _look_up(text, target)]
         # half of a request's time is left for the last address
@@ -158,6 +159,15 @@ class ConnectionPool:
         self._lent -= 1
         connection.since = self._monotonic()
         connection.address.idle.append(connection)
+
+    def resume(self, connection: Connection) -> Connection:
+        """A connection that was kept on loan, for its next request; else a new one."""
+        connection.idle_for = self._monotonic() - connection.since
+        if connection.idle_for > MAX_IDLE or not connection.is_usable:
+            self.drop(connection)
+            return self.take(new=True)
+        connection.address.requests += 1
+        return connection
 
     def drop(self, connection: Connection) -> None:
         self._lent -= 1
@@ -298,7 +308,9 @@ def _vagueness(error: OSError) -> tuple[bool, str]:
     return type(error) is OSError, type(error).__name__
 
 
-def _tls_context(ca_file: str | None, certificate: ClientCertificate | None) -> SSLContext:
+def _tls_context(
+    ca_file: str | None, certificate: ClientCertificate | None, protocol: str
+) -> SSLContext:
     """Trusts what the system's file of certificates does, or Mozilla's list where there is none.
 
     `ca_file` has further certificates, `certificate` is what the target is shown; JobError when
@@ -306,6 +318,7 @@ def _tls_context(ca_file: str | None, certificate: ClientCertificate | None) -> 
     """
     usual = ssl.get_default_verify_paths().cafile or certifi.where()
     context = create_default_context(cafile=usual)
+    context.set_alpn_protocols([protocol])
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)

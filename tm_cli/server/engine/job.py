@@ -6,16 +6,18 @@ It is the first line on the engine's standard input.
 import hashlib
 import ipaddress
 import json
+import math
 import re
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
     AllowInfNan,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -26,8 +28,15 @@ from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.engine.variables import VisitorVariables
-from tm_cli.server.profiles import ClientCertificate, DataSource
+from tm_cli.server.profiles import ClientCertificate, DataSource, HttpVersion
 from tm_cli.server.validation import problems
+from tm_cli.values.journeys.checks import read_checks
+from tm_cli.values.journeys.steps import (
+    MOST_REDIRECTS,
+    longest_thinking,
+    read_steps,
+    requests_in_a_visit,
+)
 from tm_cli.values.load_curve import Curve, Interpolation
 from tm_cli.values.placeholders import hide_values
 from tm_cli.values.urls import ascii_host, port_of
@@ -35,15 +44,19 @@ from tm_cli.values.urls import ascii_host, port_of
 MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
+MOST_SENDERS = 4 * MAX_SLOTS
+"""Of a run on one machine, unless more are asked for."""
 REQUEST_TIMEOUT = 10.0
-VISIT_TIMEOUT = 60.0
-"""Seconds that a visitor who sends several requests may take, think time included."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _KEPT_IN_TARGET = "/?%:@!$&'()*+,;=-._~[]|^`{}\"<>\\"
 _FRAMING = {"content-length", "transfer-encoding", "expect"}
+
+
+OriginKey = tuple[bool, str, int]
+"""Whether there is TLS, the host, the port."""
 
 
 class JobError(ValueError):
@@ -110,18 +123,26 @@ class Probe(BaseModel):
     wait: Annotated[float, Field(ge=0), AllowInfNan(False)] = 0.0
 
 
+class Origin(BaseModel):
+    """Where requests of a journey may go besides the target: the beginning of a URL."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: Url
+    addresses: Addresses = None
+
+
 class EngineJob(BaseModel):
     """A validated job. Durations are seconds, rates are requests per second.
 
     This worker sends a `share` of all requests. With `hold` it waits for `go` once everything is
     ready. `against` makes it an A/B run: half of the requests go there, in pairs of random order.
     With `addresses` nothing else is connected to, whatever the name in the URL resolves to. With
-    `watchdog_timeout` the run ends when no line, `alive` for instance, has come for so long. With
     `expect_status` every other status is a failure. `timeout` is that of a request;
     `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
     certificates to trust in addition to the system's. `data` has the values of the macros in target
-    URL, headers and body. `values` are what placeholders were filled in with; they stay in the
-    server, which hides them in texts.
+    URL, headers and body, `tokens` those that all requests share and that may be renewed. `values`
+    are what placeholders were filled in with; they stay in the server, which hides them in texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -145,12 +166,18 @@ class EngineJob(BaseModel):
     max_rps: Positive | None = None
     share: Share = WHOLE
     hold: bool = False
-    watchdog_timeout: Positive | None = None
     probe: Probe | None = None
     expect_status: frozenset[int] | None = None
+    steps: Annotated[list[dict[str, Any]], BeforeValidator(read_steps)] | None = None
+    checks: Annotated[dict[str, Any], BeforeValidator(read_checks)] | None = None
+    cookies: bool = False
+    follow_redirects: Annotated[int, Field(ge=0, le=MOST_REDIRECTS)] = 0
+    origins: list[Origin] = []
     ca_file: str | None = None
     data: tuple[DataSource, ...] = ()
     client_certificate: ClientCertificate | None = None
+    http_version: HttpVersion | None = None
+    tokens: dict[str, str] = Field(default_factory=dict, repr=False)
     values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     locustfile: JobLocustfile | None = None
 
@@ -182,6 +209,26 @@ class EngineJob(BaseModel):
         return self
 
     @property
+    def is_journey(self) -> bool:
+        """Whether an arrival may be more than one request, or its answer is looked into."""
+        return bool(self.steps or self.checks or self.follow_redirects or self.cookies)
+
+    def senders(self, usual: int) -> int:
+        """How many senders play the job: the `usual` number, or as many as its visitors occupy.
+
+        By Little's law those are the visitors per second times the length of a visit, for which a
+        second is allowed for each answer. How long those of a locustfile take is not known; they
+        get as many as one process has, and no more: each of these costs more than senders.
+        """
+        if self.locustfile:
+            longest = math.ceil(self.curve.highest_rate * self.arrival_timeout)
+            return max(usual, min(longest, MAX_SLOTS))
+        if not self.steps:
+            return usual
+        length = longest_thinking(self.steps) + requests_in_a_visit(self.steps)
+        return max(usual, min(math.ceil(self.curve.highest_rate * length), MOST_SENDERS))
+
+    @property
     def arrival_timeout(self) -> float:
         """Seconds after which what one arrival plays is over in any case."""
         return max(self.timeout, self.visit_timeout or 0.0)
@@ -193,8 +240,8 @@ class EngineJob(BaseModel):
 
     @property
     def connections(self) -> int:
-        """How many may be open at the same time; a visitor of a locustfile may have several."""
-        return self.slots * (2 if self.locustfile else 1)
+        """How many may be open at the same time; a visitor may have several."""
+        return self.slots * (2 if self.locustfile else 1 + len(self.origins))
 
     def hide(self, text: str) -> str:
         """Return a text for people without the values."""
@@ -205,7 +252,8 @@ class EngineJob(BaseModel):
         """What each arrival takes from the data; drawn anew in each run, alike on all workers."""
         seed = int.from_bytes(hashlib.sha256(self.run_id.encode()).digest()[:4])
         data = [source.read() for source in self.data]
-        return VisitorVariables(data, seed=seed, sides=2 if self.against else 1)
+        sides = 2 if self.against else 1
+        return VisitorVariables(data, seed=seed, sides=sides, shared=self.tokens)
 
     @property
     def plan(self) -> RequestPlan:
@@ -250,6 +298,10 @@ class RequestTarget(BaseModel):
     addresses: tuple[str, ...] = ()
 
     @property
+    def origin(self) -> OriginKey:
+        return self.is_tls, self.host, self.port
+
+    @property
     def authority(self) -> str:
         """Host and port for the Host header; the usual port is left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -273,12 +325,12 @@ class RequestTarget(BaseModel):
             host=ascii_host(parts.hostname),
             port=port_of(parts),
             is_tls=is_tls,
-            request_target=_quoted((parts.path or "/") + query),
+            request_target=quoted((parts.path or "/") + query),
             addresses=tuple(addresses or ()),
         )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Encode what a request line cannot carry; the names of macros stay as they are."""
     parts = MACRO.split(text)
     parts[::2] = [quote(part, safe=_KEPT_IN_TARGET) for part in parts[::2]]

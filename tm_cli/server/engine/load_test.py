@@ -17,15 +17,15 @@ from gevent.event import Event
 from locust import User, task
 from locust.env import Environment
 
-from tm_cli.server.engine.clients import client_for, scenario_for
+from tm_cli.server.engine.clients import Client, client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
-from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.protocol import Events, Patience
 from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Sender, SlotQueue
+from tm_cli.server.engine.sender import Sender, SlotQueue, TargetClient
 
 StartSlots = Callable[[Callable[[], None], int], object]
 """Has so many slots run a function that never returns; they live as long as what it returns."""
@@ -71,6 +71,15 @@ def allow_connections(wanted: int) -> int:
     if soft != resource.RLIM_INFINITY and soft < files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     return files - _SPARE
+
+
+def check_open_files(job: EngineJob) -> None:
+    """Raise JobError if the system allows fewer open files than a job may need."""
+    possible = allow_connections(job.connections)
+    if possible < job.connections:
+        raise JobError(
+            f"the limit of open files allows {possible} connections, not {job.connections}"
+        )
 
 
 _LEAD = 0.05  # seconds between "started" and curve second 0
@@ -140,6 +149,7 @@ class LoadTest:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
         if self._scenario:
+            self._events.write("waiting", reason="test_start of the locustfile")
             self._scenario.begin()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
@@ -154,6 +164,8 @@ class LoadTest:
         self._report_targets()
         if self._scenario:
             self._scenario.end()
+        if note := self._report.note():
+            self._events.write("note", text=note)
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
 
@@ -171,6 +183,10 @@ class LoadTest:
         self._plan.finish(second)
         self._recorder.finish(second)
         self._dispatcher.finish(second)
+
+    def renew(self, values: dict[str, str]) -> None:
+        """Send later requests with these values of the job's tokens."""
+        self._job.variables.renew(values)
 
     def pause(self) -> None:
         """Hold the curve; requests already due or under way continue."""
@@ -241,14 +257,19 @@ class LoadTest:
         for side, client in enumerate(self._clients):
             if requests := client.requests:
                 self._events.write("addresses", side=side, requests=requests)
-            self._events.write(
-                "transfers", side=side, bodies=dict(client.bodies), repeated=client.repeated
-            )
+            transfers = {"bodies": dict(client.bodies), "repeated": client.repeated}
+            self._events.write("transfers", side=side, **transfers, **_protocol(client))
 
     def _report_results(self, elapsed: float, *, at_the_end: bool = False) -> None:
         for event, fields in self._report.results(elapsed, at_the_end=at_the_end):
             self._events.write(event, **fields)
             gevent.sleep(0)  # encoding takes a millisecond or two; let due requests pass
+
+
+def _protocol(client: Client) -> dict[str, str]:
+    """Said where it is not the usual one."""
+    is_http2 = isinstance(client, TargetClient) and client.is_http2
+    return {"protocol": "HTTP/2"} if is_http2 else {}
 
 
 def _instant(moment: datetime) -> str:

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.server.validation import HIGHEST_US, lowest_equivalent, new_histogram
+from tm_cli.values.step_names import step_name
 
-MOST_STEPS = 200
-"""So many names of steps are counted apart in a run; all others count as `OTHER_STEPS`."""
-OTHER_STEPS = "(other steps)"
 MOST_ERRORS = 100
-"""Likewise for the names of errors."""
+"""So many names of errors are counted apart in a run; all others count as `OTHER_ERRORS`."""
 OTHER_ERRORS = "OtherErrors"
-_LONGEST_NAME = 200
 _LONGEST = HIGHEST_US / 1e6  # seconds
 
 
@@ -58,14 +55,8 @@ class Names:
             return known
         if len(self._known) >= self._most:
             return self._rest
-        self._known[name] = _written(name)
+        self._known[name] = step_name(name)
         return self._known[name]
-
-
-def _written(name: str) -> str:
-    """A name that can be written down, in a line of its own, with a moderate length."""
-    text = " ".join(name.encode(errors="replace").decode().split()) or "(no name)"
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
 
 
 class StepCounts:

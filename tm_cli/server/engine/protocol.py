@@ -1,4 +1,4 @@
-"""The engine's protocol: JSON lines in and out that never delay the load, and the watchdog."""
+"""The engine's protocol: JSON lines that never delay the load, and patience without a master."""
 
 import json
 import logging
@@ -39,12 +39,19 @@ class EarlyEnd(BaseModel):
     second: Annotated[float, Field(alias="at", ge=0), AllowInfNan(False)]
 
 
+class RenewedValues(BaseModel):
+    """Other values of the job's tokens."""
+
+    values: dict[str, str]
+
+
 class Controllable(Protocol):
     """What can be commanded."""
 
     def go(self) -> None: ...
     def share(self, share: Share, second: float) -> None: ...
     def finish(self, second: float) -> None: ...
+    def renew(self, values: dict[str, str]) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def stop(self) -> None: ...
@@ -68,7 +75,6 @@ def carry_out(message: dict[str, object], load_test: Controllable) -> bool:
         "pause": load_test.pause,
         "resume": load_test.resume,
         "stop": load_test.stop,
-        "alive": _nothing,
     }
     name = message.get("command")
     try:
@@ -79,16 +85,15 @@ def carry_out(message: dict[str, object], load_test: Controllable) -> bool:
         if name == "finish":
             load_test.finish(EarlyEnd.model_validate(message).second)
             return True
+        if name == "renew":
+            load_test.renew(RenewedValues.model_validate(message).values)
+            return True
     except ValidationError:
         return False
     if not isinstance(name, str) or name not in simple:
         return False
     simple[name]()
     return True
-
-
-def _nothing() -> None:
-    """`alive` only resets the watchdog."""
 
 
 def _object(line: bytes) -> dict[str, object] | None:
@@ -157,35 +162,6 @@ def _write(descriptor: int, line: bytes) -> bool:
     except OSError:
         return False
     return True
-
-
-_CHECKS = 10  # within the time that silence may last
-
-
-class Watchdog:
-    """Passes lines on and remembers when the last one came. Durations are seconds.
-
-    A frozen process keeps its end of the pipe open, and the load would continue although its share
-    has been given to others.
-    """
-
-    def __init__(self, lines: Iterator[bytes], monotonic: Callable[[], float]) -> None:
-        self._lines = lines
-        self._monotonic = monotonic
-        self._last_line_at = monotonic()
-
-    def lines(self) -> Iterator[bytes]:
-        for line in self._lines:
-            self._last_line_at = self._monotonic()
-            yield line
-
-    def run(
-        self, patience: float, on_timeout: Callable[[], None], sleep: Callable[[float], None]
-    ) -> None:
-        """Call `on_timeout` and return once no line has come for `patience` seconds."""
-        while self._monotonic() - self._last_line_at <= patience:
-            sleep(patience / _CHECKS)
-        on_timeout()
 
 
 class Patience:

@@ -13,9 +13,7 @@ from hdrh.histogram import HdrHistogram
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.played import (
     MOST_ERRORS,
-    MOST_STEPS,
     OTHER_ERRORS,
-    OTHER_STEPS,
     Names,
     Played,
     StepCounts,
@@ -23,6 +21,7 @@ from tm_cli.server.engine.played import (
     microseconds,
 )
 from tm_cli.server.engine.saturation import (
+    LASTING,
     LATE,
     CpuPressure,
     LoadSample,
@@ -34,6 +33,7 @@ from tm_cli.server.engine.saturation import (
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.validation import lowest_equivalent, new_histogram, quantiles_ms
 from tm_cli.values.load_curve import Curve
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
 # request counts from when it was really sent.
@@ -142,6 +142,7 @@ class Recorder:
         self.completed = 0
         self.unsent = 0
         self.steps = 0
+        self.occupied = self.thinking = 0.0  # seconds of all slots
         self._in_flight = [0 for _ in plan.sides]
         self.window = ReportWindow()
         self._step_names = Names(MOST_STEPS, OTHER_STEPS)
@@ -188,7 +189,9 @@ class Recorder:
         Where an arrival is several requests, the result says what it played.
         """
         steps: Sequence[StepResult] = ()
+        self.occupied += end - start
         if isinstance(result, Played):
+            self.thinking += result.thinking
             end = max(start, end - result.thinking)
             steps, result = result.steps, result.result
         self._in_flight[bucket.side] -= 1
@@ -326,6 +329,7 @@ class EngineReport:
         self._cpu_time = cpu_time
         self._pressure = pressure
         self._saturation = Saturation()
+        self._samples_with_few_slots = 0
         self._seen_at = monotonic(), cpu_time()
 
     def begin(self) -> None:
@@ -340,7 +344,9 @@ class EngineReport:
         due = self._plan.planned_before(elapsed)
         backlog = max(0, due - self._recorder.sent - self._recorder.unsent)
         if not is_paused:
-            self._saturation.observe(self._sample(window, cpu, backlog))
+            sample = self._sample(window, cpu, backlog)
+            self._saturation.observe(sample)
+            self._samples_with_few_slots += sample.has_too_few_slots
         return {
             "elapsed": round(elapsed, 3),
             **self._counts(due),
@@ -383,6 +389,15 @@ class EngineReport:
             "cpu_pressure": self._pressure.share(),
         }
 
+    def note(self) -> str | None:
+        """A sentence for people about how the load was sent; None if there is nothing to say."""
+        if self._samples_with_few_slots < LASTING:
+            return None
+        return (
+            f"too few senders: all {self.slots} were busy, {self._thinking():.0%} of the time with "
+            "visitors who were thinking; `tm serve --slots` sets their number"
+        )
+
     def _counts(self, due: int) -> Fields:
         return {"due": due, "sent": self._recorder.sent, "completed": self._recorder.completed}
 
@@ -400,4 +415,12 @@ class EngineReport:
             cpu=cpu,
             is_full=window.most_in_flight >= self.slots // len(self._plan.sides),
             service_p99=p99(window.services) / self._job.timeout,
+            thinking=self._thinking(),
         )
+
+    def _thinking(self) -> float:
+        """The share of the slots' time; before a first visit has ended it is not known."""
+        recorder = self._recorder
+        if not recorder.occupied:
+            return float(self._job.visit_timeout is not None)
+        return recorder.thinking / recorder.occupied

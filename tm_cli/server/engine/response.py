@@ -102,6 +102,10 @@ class TooManyInterimResponses(HTTPParseError):
     """The final response did not come after `MAX_INTERIM` others."""
 
 
+class SpeaksHTTP2(HTTPParseError):
+    """The response begins with a frame of HTTP/2."""
+
+
 class ProtocolSwitched(HTTPParseError):
     """Status 101: what follows is not HTTP, and there is no final response."""
 
@@ -140,6 +144,11 @@ def parsed_head(head: bytes) -> Head:
     options = [option.strip() for option in listed.split(b",")]
     is_kept = b"close" not in options if match[1] == b"1.1" else b"keep-alive" in options
     return Head(int(match[2]), codings.lower(), lengths, is_kept)
+
+
+def _is_frame(data: bytearray) -> bool:
+    """Whether it is the head of SETTINGS or GOAWAY of a connection, and not too long."""
+    return len(data) >= 9 and data[0] == 0 and data[3] in (4, 7) and not any(data[5:9])
 
 
 class ByteSource(Protocol):
@@ -221,7 +230,7 @@ class Response:
         if self._buffer.startswith((b"\r", b"\n")):
             del self._buffer[: -len(self._buffer.lstrip(b"\r\n")) or None]
         if not b"HTTP/".startswith(self._buffer[:5]):
-            raise HTTPParseError("the response is not HTTP/1.1")
+            raise SpeaksHTTP2 if _is_frame(self._buffer) else HTTPParseError("this is not HTTP/1.1")
 
     def _skip_body(self, head: Head) -> bool:
         """Skip the body; True if its end was marked by more than the end of the connection."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from tm_cli.values.failures import CHECK_FAILED, UNEXPECTED_STATUS
+from tm_cli.values.failures import NOT_LOST
 
 LATE = 0.010
 """Seconds; a calm dispatcher is within about one millisecond."""
@@ -16,7 +16,9 @@ _TOO_MANY = 0.05
 _BUSY = 0.90  # share of one core; more leaves requests waiting for Python
 _IDLE = 0.70  # below this the machine has room to spare
 _NEAR_TIMEOUT = 0.80
-_LASTING = 2  # samples in a row
+_MOSTLY = 0.5
+LASTING = 2
+"""Samples in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class LoadSample:
     they were due, `held` were really sent so late, `lost` got no response at all or were never
     sent. `cpu` is a share of one core. `is_full`: at some moment all slots were taken.
     `service_p99`: the time from sending to the end of the response, as a share of the timeout.
+    `thinking`: the share of the time of the slots in which visitors were thinking.
     """
 
     late: float = 0.0
@@ -35,6 +38,12 @@ class LoadSample:
     cpu: float = 0.0
     is_full: bool = False
     service_p99: float = 0.0
+    thinking: float = 0.0
+
+    @property
+    def has_too_few_slots(self) -> bool:
+        """Whether requests wait for slots that are mostly taken by visitors who think."""
+        return self.held > _TOO_MANY and self.is_full and self.thinking >= _MOSTLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ def signs(sample: LoadSample) -> Flags:
     is_held = sample.held > _TOO_MANY
     # Waiting for a slot is the target's doing only if this machine was clearly not the limit.
     is_held_by_target = is_held and sample.is_full and not is_strained and sample.cpu < _IDLE
+    is_held_by_target &= not sample.has_too_few_slots
     return Flags(
         generator_saturated=is_strained or (is_held and not is_held_by_target),
         downstream_saturated=is_held_by_target or sample.service_p99 >= _NEAR_TIMEOUT,
@@ -82,12 +92,12 @@ class Saturation:
         for flag in fields(Flags):
             name = flag.name
             self._streaks[name] = self._streaks[name] + 1 if getattr(seen, name) else 0
-            if self._streaks[name] >= _LASTING:
+            if self._streaks[name] >= LASTING:
                 self._ever.add(name)
 
     @property
     def now(self) -> Flags:
-        return Flags(**{name: True for name, n in self._streaks.items() if n >= _LASTING})
+        return Flags(**{name: True for name, n in self._streaks.items() if n >= LASTING})
 
     @property
     def ever(self) -> Flags:
@@ -116,7 +126,7 @@ class ReportWindow:
     def ended(self, service: float, result: int | str) -> None:
         self.services.append(service)
         if isinstance(result, str):
-            self.failed += not result.startswith((UNEXPECTED_STATUS, CHECK_FAILED))
+            self.failed += not result.startswith(NOT_LOST)
 
 
 def p99(values: list[float]) -> float:

@@ -9,13 +9,15 @@ from typing import Any, Protocol
 
 import gevent
 from gevent import Timeout, getcurrent
+from gevent.lock import RLock
 
 from tm_cli.server.engine.connections import Connection, ConnectionPool
+from tm_cli.server.engine.http2.client import Http2Client
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.played import Played
 from tm_cli.server.engine.recorder import OpenBucket, Recorder
 from tm_cli.server.engine.requests import RequestTemplate
-from tm_cli.server.engine.response import HTTPConnectionClosed, Response
+from tm_cli.server.engine.response import HTTPConnectionClosed, Response, SpeaksHTTP2
 from tm_cli.server.engine.templates import BadValue
 from tm_cli.values.failures import UNEXPECTED_STATUS
 
@@ -161,6 +163,10 @@ class TimeLimit:
             greenlet.throw(Timeout())
 
 
+_UPGRADE_REQUIRED = 426
+_CLEAR_SIGNS = {SpeaksHTTP2.__name__, _UPGRADE_REQUIRED}
+_SIGNS_OF_HTTP2 = {*_CLEAR_SIGNS, "SSLError", HTTPConnectionClosed.__name__}
+"""The first results of a target that may speak HTTP/2 alone, the last two under TLS."""
 _REPEATABLE = {"GET", "HEAD", "OPTIONS"}
 _IDLE = 0.5  # seconds after which a connection counts as idle
 _REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections that were idle
@@ -168,6 +174,8 @@ _REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections 
 
 class TargetClient:
     """Sends the job's request over kept-alive connections, the most recently used one first.
+
+    A target that speaks HTTP/2 alone, or a job that wants it, gets HTTP/2 instead.
 
     TLS certificates are verified, redirects are not followed, bodies are read and dropped without
     being decoded. Proxy variables of the environment are ignored: load belongs on the target.
@@ -178,6 +186,10 @@ class TargetClient:
     """
 
     def __init__(self, job: EngineJob, target: RequestTarget) -> None:
+        self._job, self._target = job, target
+        self._http2 = Http2Client(job, target) if job.http_version == "2" else None
+        self._switching = RLock()
+        self._has_asked = bool(job.http_version)  # whether the target speaks HTTP/2
         self._request = RequestTemplate(job.method, target, job.headers, job.body)
         self._variables = job.variables
         is_constant = not self._request.names & self._variables.names
@@ -202,10 +214,36 @@ class TargetClient:
 
     @property
     def requests(self) -> dict[str, int]:
-        return self._pool.requests
+        return Counter(self._pool.requests) + (self._http2.requests if self._http2 else Counter())
 
     def send(self, number: int = 0) -> int | str:
         """Send the request; return the status code, or the name of the error."""
+        if self._http2:
+            return self._over_http2(self._http2, number)
+        result = self._over_http1(number)
+        if result in _SIGNS_OF_HTTP2 and (http2 := self._switched(result)):
+            return self._over_http2(http2, number)
+        return result
+
+    def connect(self) -> int | str:
+        """Connect without sending a request; return 0, or the name of the error."""
+        if self._http2:
+            result = self._http2.connect()
+            self.error = self._http2.error
+            return result
+        result = self._attempt(self._connect)
+        return 0 if result in _SIGNS_OF_HTTP2 and self._switched(result) else result
+
+    def close(self) -> None:
+        self._pool.close()
+        if self._http2:
+            self._http2.close()
+
+    @property
+    def is_http2(self) -> bool:
+        return self._http2 is not None
+
+    def _over_http1(self, number: int) -> int | str:
         if self._send_constant:
             return self._attempt(self._send_constant)
         try:
@@ -215,12 +253,25 @@ class TargetClient:
             return BadValue.__name__
         return self._attempt(partial(self._send, request))
 
-    def connect(self) -> int | str:
-        """Connect without sending a request; return 0, or the name of the error."""
-        return self._attempt(self._connect)
+    def _over_http2(self, http2: Http2Client, number: int) -> int | str:
+        result = http2.send(number)
+        self.bodies, self.repeated, self.error = http2.bodies, http2.repeated, http2.error
+        return result
 
-    def close(self) -> None:
-        self._pool.close()
+    def _switched(self, sign: int | str) -> Http2Client | None:
+        """The client for HTTP/2 of a target that has answered nothing else and speaks it."""
+        if not (self._target.is_tls or sign in _CLEAR_SIGNS):
+            return None
+        with self._switching:  # the first requests may all end up here
+            if self._has_asked or self.bodies.keys() - {str(_UPGRADE_REQUIRED)}:
+                return self._http2
+            self._has_asked = True
+            http2 = Http2Client(self._job, self._target)
+            if isinstance(http2.connect(), int):
+                self._http2 = http2
+            else:
+                http2.close()
+            return self._http2
 
     def _attempt(self, work: Callable[[], int | str]) -> int | str:
         try:

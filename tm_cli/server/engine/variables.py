@@ -15,20 +15,37 @@ _64_BITS = (1 << 64) - 1
 
 
 class VisitorVariables:
-    """The values of the macros for each arrival; `sides` arrivals in a row get the same ones."""
+    """The values of the macros for each arrival; `sides` arrivals in a row get the same ones.
 
-    def __init__(self, data: Sequence[DataSet], *, seed: int = 0, sides: int = 1) -> None:
-        self.names = frozenset(column for each in data for column in each.columns)
+    `shared` are those of all arrivals, until they are renewed.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[DataSet],
+        *,
+        seed: int = 0,
+        sides: int = 1,
+        shared: Mapping[str, str] | None = None,
+    ) -> None:
+        self._shared = dict(shared or {})
+        self.names = frozenset(column for each in data for column in each.columns).union(
+            self._shared
+        )
         self._sides = sides
         self._samplers = [_sampler(each, seed + (index << 32)) for index, each in enumerate(data)]
 
     def of(self, number: int) -> dict[str, str]:
         """The values of the arrival with this number of the curve; the caller may change them."""
         visitor = number // self._sides
-        values: dict[str, str] = {}
+        values = self._shared.copy()
         for sample in self._samplers:
             values.update(sample(visitor))
         return values
+
+    def renew(self, values: Mapping[str, str]) -> None:
+        """Give later arrivals other shared values; new names are ignored."""
+        self._shared.update((name, values[name]) for name in self._shared.keys() & values.keys())
 
 
 Sampler = Callable[[int], Mapping[str, str]]

@@ -10,7 +10,7 @@ from tm_cli.values.thresholds import Stretch
 Times = Sequence[tuple[int, int]]
 """Response times of some requests: ascending (microseconds, how many)."""
 
-ERROR_CLASSES = ("4xx", "5xx", "status", "timeout", "connection")
+ERROR_CLASSES = ("4xx", "5xx", "status", "check", "timeout", "connection")
 
 
 @dataclass(frozen=True, slots=True)

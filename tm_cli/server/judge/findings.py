@@ -64,7 +64,7 @@ class MetricComparison:
     the rises that runs like these would show. `is_significant`: more than chance, by default what
     the p-value says. `is_improved`: better by more than the limit and chance. `excludes_fail`: the
     interval ends below the limit that fails, None where there is none. `level_mean`: the comparison
-    with the mean of the level, where that decided.
+    with the mean of the level, where that decided. `step`: its name, where it is about one step.
     """
 
     metric: str
@@ -87,6 +87,7 @@ class MetricComparison:
     is_improved: bool = False
     excludes_fail: bool | None = None
     level_mean: Mapping[str, Any] | None = None
+    step: str | None = None
 
     def document(self) -> dict[str, Any]:
         bound = self.bound or Threshold(NEVER, NEVER)
@@ -120,7 +121,7 @@ class MetricComparison:
 
 
 def alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricComparison]:
-    yield _all_errors(run, thresholds.all_errors)
+    yield all_errors(run, thresholds.all_errors)
     yield _shortfall(run, thresholds.shortfall)
     yield _requests(run, thresholds.fewest_requests)
     yield _workers(run)
@@ -141,7 +142,7 @@ def successes(
     for status in sorted(run.statuses):
         share = _status_share(status, run, other, thresholds.statuses, than)
         if share.severity:
-            yield _with_pin(share, run)
+            yield with_pin(share, run)
     if run.mean_body is not None and other.mean_body:
         known = [one.mean_body for one in passed[-MAX_RUNS:] if one.mean_body]
         sizes = [
@@ -149,13 +150,13 @@ def successes(
             for values in ((run.mean_body, before) for before in (other.mean_body, *known))
         ]
         if all(size.severity for size in sizes):
-            yield _with_pin(sizes[0], run)
+            yield with_pin(sizes[0], run)
     again = _repeated(run, other, thresholds, than)
     if again.severity:
         yield again
 
 
-def _with_pin(comparison: MetricComparison, run: RunFacts) -> MetricComparison:
+def with_pin(comparison: MetricComparison, run: RunFacts) -> MetricComparison:
     """A change that is intended stays one for every later run, until it is the baseline."""
     if comparison.than != BASELINE:
         return comparison
@@ -406,7 +407,7 @@ def _fall(
     )
 
 
-def _all_errors(run: RunFacts, bound: Threshold) -> MetricComparison:
+def all_errors(run: RunFacts, bound: Threshold) -> MetricComparison:
     """Judge the errors on their own: a target that fails cannot pass, even the first time."""
     severity = severity_of(run.error_rate, bound)
     if run.errors and 2 * run.errors >= run.completed:

@@ -54,14 +54,18 @@ def compare_response_times(
     completed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
+    doubt: float = 1.0,
 ) -> Iterator[MetricComparison]:
     """Compare the response times of two runs, or of the two sides of an A/B run (`is_paired`).
 
     `passed`: comparable runs that passed, oldest first; only those of the present level count.
     `completed`: all that did not fail, for the spread between runs; by default `passed`.
     `is_named`: the user has chosen the other run, so the comparison with it stands by itself.
+    `doubt`: times that a probability is multiplied by, because so many are looked at.
     """
-    evidence = find_evidence(run, other, thresholds, than, passed, completed, is_paired, is_named)
+    evidence = find_evidence(
+        run, other, thresholds, than, passed, completed, is_paired, is_named, doubt
+    )
     for name, bound in thresholds.quantiles.items():
         value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)
         if not value or not before:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tm_cli.server.judge.baseline import BaselineChoice
-from tm_cli.server.judge.facts import RunFacts
+from tm_cli.server.judge.facts import RunFacts, StepFacts
 from tm_cli.server.judge.findings import REFERENCE
 from tm_cli.server.judge.limits import LIMIT
 from tm_cli.server.judge.statistics.bootstrap import ResponseTimes, chances
@@ -167,24 +167,33 @@ def _even(run: RunFacts) -> RunFacts:
     times: Counter[int] = Counter()
     for block in run.blocks:
         times.update(dict(block))
-    return replace(run, blocks=[sorted(times.items())] * len(run.blocks))
+    return replace(run, blocks=[sorted(times.items())] * len(run.blocks), steps={})
 
 
 def _fails_by_responses(judgement: Judgement) -> bool:
     """Whether response times or errors fail the run; requests that are late may still be sent."""
-    failed = [
-        item["metric"] for item in judgement.snapshot["comparisons"] if item["verdict"] == "FAIL"
-    ]
+    found = [*judgement.snapshot["comparisons"], *(item for _, item in _of_steps(judgement))]
+    failed = [item["metric"] for item in found if item.get("verdict") == "FAIL"]
     return any(
         split_key(name)[0] in OF_STRETCHES or name.startswith(("errors_", "all_errors"))
         for name in failed
     )
 
 
-def _judged(judgement: Judgement) -> set[str]:
-    """The quantiles with enough requests."""
-    found = judgement.snapshot["comparisons"]
-    return {item["metric"] for item in found if item["verdict"] is not None} & QUANTILES.keys()
+def _judged(judgement: Judgement) -> set[tuple[str, str]]:
+    """The quantiles with enough requests, of the run and of its steps."""
+    found = [("", item) for item in judgement.snapshot["comparisons"]]
+    return {
+        (step, item["metric"])
+        for step, item in [*found, *_of_steps(judgement)]
+        if item.get("verdict") is not None and item["metric"] in QUANTILES
+    }
+
+
+def _of_steps(judgement: Judgement) -> Iterator[tuple[str, dict[str, Any]]]:
+    for step in judgement.snapshot.get("steps", ()):
+        for item in step["comparisons"]:
+            yield step["name"], item
 
 
 _NO_BASELINE = (REFERENCE, LIMIT)  # what decides without an interval around the baseline
@@ -201,6 +210,11 @@ def _excludes_failure(judgement: Judgement) -> bool:
             continue
         high, fail = item["ciHigh"], item["fail"]
         if high is None or (fail is not None and high >= fail):
+            return False
+    for step in judgement.snapshot.get("steps", ()):
+        if step["hasThresholds"] and any(
+            item.get("excludesFail") is False for item in step["comparisons"]
+        ):
             return False
     is_ab_run = judgement.snapshot["method"] == "duet"
     return is_ab_run or not judgement.snapshot["improved"]
@@ -225,6 +239,7 @@ def _whole(run: RunFacts, seen: Interim) -> RunFacts:
         blocks=_repeated(run.blocks, seen.total),
         block_counts=_repeated(run.block_counts, seen.total),
         seconds=run.seconds * seen.total / seen.blocks,
+        steps=StepFacts(run.steps, lambda name: _whole(run.steps[name], seen)),
     )
 
 
@@ -267,7 +282,19 @@ def _shifted(
         name: _counted(count, run.error_classes[name], seen, worse * far)
         for name, count in whole.error_classes.items()
     }
-    return replace(whole, quantiles_ms=quantiles, errors=errors, error_classes=classes)
+
+    def shifted(name: str) -> RunFacts:
+        step = run.steps[name]
+        there = baseline.steps.get(name) or _even(step)
+        return _shifted(step, there, seen, worse, chance, slack)
+
+    return replace(
+        whole,
+        quantiles_ms=quantiles,
+        errors=errors,
+        error_classes=classes,
+        steps=StepFacts(run.steps, shifted),
+    )
 
 
 def _counted(whole: int, seen_count: int, seen: Interim, far: float) -> int:

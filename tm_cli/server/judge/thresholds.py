@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from tm_cli.values.thresholds import ABSOLUTE, OF_STRETCHES, Stretch, split_key
+from tm_cli.values.step_names import MOST_STEPS, step_name
+from tm_cli.values.thresholds import ABSOLUTE, OF_STEPS, OF_STRETCHES, Stretch, split_key
 
 QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999})
 """The judged response times and the share of the requests that is quicker."""
@@ -96,7 +97,8 @@ class Thresholds:
     second in percent. `statuses`: rise of the share of a status below 400 in percentage points.
     `body_size`: fall of the mean size of a body in percent. `fewest_requests`: with less there is
     nothing to rely on. `expect_status`: every status below 400 but these is an error; empty: none
-    is.
+    is. `steps`: the thresholds that steps have of their own, in the API's form; False for a step
+    that is not judged.
     """
 
     quantiles: Mapping[str, Threshold] = field(default_factory=_quantile_bounds)
@@ -113,6 +115,8 @@ class Thresholds:
     body_size: Threshold = Threshold(50.0, NEVER)
     fewest_requests: int = 200
     expect_status: tuple[int, ...] = ()
+    steps: Mapping[str, Mapping[str, Any] | bool] = field(default_factory=dict)
+    judges_steps: bool = True
 
     def floor(self, quantile: str) -> float:
         """The rise in milliseconds below which this quantile never counts."""
@@ -128,7 +132,17 @@ class Thresholds:
         documents |= {key: item.document() for key, item in self.stretches.items()}
         documents |= {"floorMs": self.floor_ms, "minRequests": self.fewest_requests}
         expected = {"expectStatus": list(self.expect_status)} if self.expect_status else {}
-        return documents | expected
+        steps = {"steps": dict(self.steps)} if self.steps else {}
+        return documents | expected | (steps if self.judges_steps else {"steps": False})
+
+    def of_step(self, name: str) -> Thresholds:
+        """What holds for a step: the thresholds of the run, as far as it has none of its own.
+
+        Raises ValueError when its own do not go with those.
+        """
+        own = self.steps.get(name) or {}
+        bounds = replace(self, limits={}, stretches={}, steps={})
+        return bounds.changed(own) if isinstance(own, Mapping) else bounds
 
     def changed(self, document: Mapping[str, Any] | None) -> Thresholds:
         """These thresholds with the changes of `document`, which has the API's form.
@@ -141,6 +155,12 @@ class Thresholds:
                 thresholds = thresholds._with(key, value)
             except ValueError as error:
                 raise ValueError(f"gate: {key}: {error}") from None
+        for name in thresholds.steps:
+            try:
+                thresholds.of_step(name)
+            except ValueError as error:
+                problem = str(error).removeprefix("gate: ")
+                raise ValueError(f"gate: steps: {name}: {problem}") from None
         return thresholds
 
     def _with(self, key: str, value: object) -> Thresholds:
@@ -154,6 +174,8 @@ class Thresholds:
                 return replace(self, fewest_requests=_whole(value))
             case "expectStatus":
                 return replace(self, expect_status=_statuses(value))
+            case "steps":
+                return self._with_steps(value)
         metric, stretch = split_key(key)
         if stretch is not None and metric in OF_STRETCHES:
             return self._with_stretch(metric, stretch, value)
@@ -166,6 +188,21 @@ class Thresholds:
             quantiles=MappingProxyType({**self.quantiles, key: bound}),
             limits={**others, key: limit} if limit.is_set else others,
         )
+
+    def _with_steps(self, value: object) -> Thresholds:
+        """Later thresholds of a step override earlier ones of the same metric."""
+        if value is False:
+            return replace(self, steps={}, judges_steps=False)
+        if not isinstance(value, Mapping):
+            raise ValueError("it is neither an object of steps, nor false")
+        steps = dict(self.steps)
+        for name, own in value.items():
+            if name != step_name(name):
+                raise ValueError(f"{name!r} is not the name of a step")
+            steps[name] = _of_one_step(name, steps.get(name), own)
+        if len(steps) > MOST_STEPS:
+            raise ValueError(f"more than {MOST_STEPS} steps have thresholds")
+        return replace(self, steps=steps, judges_steps=True)
 
     def _with_stretch(self, metric: str, stretch: Stretch, value: object) -> Thresholds:
         """A stretch has only the thresholds that are given for it."""
@@ -181,6 +218,21 @@ class Thresholds:
             raise ValueError(f"more than {_MOST_STRETCHES} stretches have limits")
         found = StretchThreshold(metric, stretch, bound, limit)
         return replace(self, stretches={**others, key: found})
+
+
+def _of_one_step(name: str, before: object, own: object) -> Mapping[str, Any] | bool:
+    if own is False:
+        return False
+    if not isinstance(own, Mapping) or not own:
+        raise ValueError(f"{name}: it is neither an object of thresholds, nor false")
+    if unknown := [key for key in own if key not in OF_STEPS]:
+        raise ValueError(f"{name}: {unknown[0]}: unknown threshold of a step")
+    merged = dict(before) if isinstance(before, Mapping) else {}
+    for key, value in own.items():
+        older = merged.get(key)
+        is_added = isinstance(older, Mapping) and isinstance(value, Mapping)
+        merged[key] = {**(older or {}), **value} if is_added else value
+    return merged
 
 
 def _both(value: object, bound: Threshold, limit: Threshold) -> tuple[Threshold, Threshold]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -30,6 +30,12 @@ from tm_cli.server.judge.findings import (
 from tm_cli.server.judge.latency import ALWAYS_SEEN, compare_response_times
 from tm_cli.server.judge.levels import METRICS
 from tm_cli.server.judge.limits import compare_stretches, within_limits
+from tm_cli.server.judge.steps import (
+    compare_steps,
+    step_documents,
+    steps_alone,
+    worst_of_steps,
+)
 from tm_cli.server.judge.thresholds import Thresholds
 
 VerdictName = Literal["PASS", "WARN", "FAIL", "NO_BASELINE"]
@@ -75,10 +81,12 @@ def judge(run: RunFacts, choice: BaselineChoice, thresholds: Thresholds | None =
     found += _against_references(run, choice, thresholds)
     found += alone(run, thresholds)
     found += within_limits(run, thresholds)
+    found += steps_alone(run, thresholds)
     found.append(generator(run, baseline, BASELINE))
     if is_unreliable(baseline, thresholds):
         found = [_with_way_out(comparison, run, choice, thresholds) for comparison in found]
     snapshot = _snapshot("runs", choice, thresholds, found)
+    snapshot |= _steps(run, baseline, found, thresholds)
     return _judged(found, snapshot, baseline.history_id)
 
 
@@ -90,8 +98,10 @@ def judge_ab_run(
     found = compare(now, before, thresholds, than=OTHER_TARGET, is_paired=True)
     found += alone(now, thresholds)
     found += within_limits(now, thresholds)
+    found += steps_alone(now, thresholds)
     found.append(generator(now, None, None))
-    return _judged(found, _snapshot("duet", BaselineChoice(None), thresholds, found), None)
+    snapshot = _snapshot("duet", BaselineChoice(None), thresholds, found)
+    return _judged(found, snapshot | _steps(now, before, found, thresholds), None)
 
 
 def judge_by(
@@ -149,7 +159,36 @@ def compare(
     found += unreached(run, [other] if is_named else [other, *passed], than)
     if not is_timed:
         found.append(_nothing_timed(run))
-    return found
+    steps = compare_steps(
+        run,
+        other,
+        thresholds,
+        than=than,
+        passed=passed,
+        completed=completed,
+        is_paired=is_paired,
+        is_named=is_named,
+    )
+    is_chosen = is_named or is_paired
+    return found + _excused(steps, run, other, thresholds, than, is_chosen=is_chosen)
+
+
+def _excused(
+    steps: Iterable[MetricComparison],
+    run: RunFacts,
+    other: RunFacts,
+    thresholds: Thresholds,
+    than: str,
+    *,
+    is_chosen: bool,
+) -> list[MetricComparison]:
+    """The response times of steps may be the fault of the same things as those of the run."""
+    found = list(steps)
+    times = [item for item in found if item.unit == "ms"]
+    judged = _no_failures_of_the_generator(times, run, other)
+    if not is_chosen:
+        judged = _no_failures_by_a_doubtful_run(judged, other, thresholds, than)
+    return [*judged, *(item for item in found if item.unit != "ms")]
 
 
 def _nothing_timed(run: RunFacts) -> MetricComparison:
@@ -212,12 +251,37 @@ def _against_references(
         found += _no_failures_by_a_doubtful_run(judged, reference, thresholds, REFERENCE)
         rates = error_rates(run, reference, thresholds, REFERENCE)
         found += [comparison for comparison in rates if comparison.metric in metrics]
-    return [
+    found = [
         replace(
             comparison,
             reason=f"{comparison.reason} ({_which(choice, by_metric, comparison.metric)})",
         )
         for comparison in found
+    ]
+    return found + _steps_against_reference(run, choice, thresholds)
+
+
+def _steps_against_reference(
+    run: RunFacts, choice: BaselineChoice, thresholds: Thresholds
+) -> list[MetricComparison]:
+    """What is wrong with steps; that nothing is wrong is known by the comparison with the run."""
+    reference, baseline = choice.reference, choice.baseline
+    if not reference or not baseline or reference.history_id == baseline.history_id:
+        return []
+    steps = compare_steps(
+        run,
+        reference,
+        thresholds,
+        than=REFERENCE,
+        passed=choice.passed,
+        completed=choice.completed,
+    )
+    found = _excused(steps, run, reference, thresholds, REFERENCE, is_chosen=False)
+    which = f"run {reference.history_id}, the first that passed"
+    return [
+        replace(item, reason=f"{item.reason} ({which})")
+        for item in found
+        if item.severity and item.metric != "yardstick"
     ]
 
 
@@ -241,9 +305,10 @@ def _with_way_out(
 
 
 def _alone(run: RunFacts, thresholds: Thresholds, choice: BaselineChoice) -> Judgement:
-    limited = list(within_limits(run, thresholds))
+    limited = [*within_limits(run, thresholds), *steps_alone(run, thresholds)]
     found = [*alone(run, thresholds), *limited, generator(run, None, None)]
     snapshot = _snapshot("runs", choice, thresholds, found)
+    snapshot |= _steps(run, None, found, thresholds)
     if run.completed == 0:
         return Judgement("FAIL", ("no request was completed",), snapshot, None)
     limited += [comparison for comparison in found if comparison.metric == "all_errors"]
@@ -268,6 +333,7 @@ def _snapshot(
     thresholds: Thresholds,
     found: Sequence[MetricComparison],
 ) -> dict[str, Any]:
+    found = [comparison for comparison in found if comparison.step is None]
     baseline = choice.baseline
     references = [other.history_id for other in _references(choice).values()]
     return {
@@ -289,6 +355,17 @@ def _snapshot(
     }
 
 
+def _steps(
+    run: RunFacts,
+    other: RunFacts | None,
+    found: Sequence[MetricComparison],
+    thresholds: Thresholds,
+) -> dict[str, Any]:
+    """The part of the snapshot about steps; nothing for a run without any."""
+    documents = step_documents(run, other, found, thresholds)
+    return {"steps": documents} if documents else {}
+
+
 def _excludes_fail(found: Sequence[MetricComparison]) -> bool | None:
     """Whether the run was seen to be no slower than the limit; None if there was no such limit."""
     seen = [
@@ -303,10 +380,12 @@ def _excludes_fail(found: Sequence[MetricComparison]) -> bool | None:
 
 def _reasons(found: list[MetricComparison], worst: Severity) -> tuple[str, ...]:
     """What is wrong, worst first; for a pass, one comparison as an example, and what is notable."""
+    of_steps = worst_of_steps(found)
+    found = [comparison for comparison in found if comparison.step is None]
     if worst is Severity.PASS:
         shown = [comparison for comparison in found if _is_shown(comparison)] or found[:1]
         return tuple(comparison.reason for comparison in shown)
-    wrong = [comparison for comparison in found if comparison.severity]
+    wrong = [comparison for comparison in found if comparison.severity] + of_steps
     # a saturated generator puts all other warnings in doubt
     wrong.sort(key=lambda comparison: (-comparison.severity, comparison.metric != "generator"))
     wrong += [comparison for comparison in found if comparison.metric == CPU_PRESSURE]

@@ -36,9 +36,13 @@ async def get_account(request: Request) -> Response:
                 "stopEarly": True,
                 "plans": True,
                 "calibration": True,
+                "journeys": True,
+                "checks": True,
+                "steps": True,
                 "data": True,
                 "startValues": True,
                 "clientCertificates": True,
+                "httpVersions": True,
                 "locustfiles": True,
             },
         }

@@ -189,18 +189,25 @@ def detail(row: StoredRow) -> dict[str, Any]:
         "against": _against(row),
         "notes": json.loads(row["notes"]),
         "addresses": json.loads(row["addresses"]),
+        "protocol": json.loads(row["traits"]).get("protocol"),
         "bodies": json.loads(row["bodies"]),
         "repeated": row["repeated"],
         "warmupSeconds": row["warmup"],
         "judged": json.loads(row["judged"]) if row["judged"] else None,
         "cpuPressure": row["cpu_pressure"],
+        "steps": _steps(json.loads(row["steps"])),
     }
+
+
+def _steps(results: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": name, **step} for name, step in results.items()]
 
 
 def _against(row: StoredRow) -> dict[str, Any] | None:
     if row["against"] is None:
         return None
     results: dict[str, Any] = json.loads(row["against"])
+    results["steps"] = _steps(results.get("steps") or {})
     return {"targetUrl": row["against_url"], **results}
 
 

@@ -68,7 +68,8 @@ BASELINE_ROUTES = [
 FORMAT = "trafficmorph-profile-v1"
 _LEFT_OUT_IF_UNSET = (
     *("schedule", "waitForTarget", "warmup", "stopEarly"),
-    *("data", "clientCertificate", "locustfile"),
+    *("steps", "checks", "cookies", "followRedirects"),
+    *("data", "clientCertificate", "httpVersion", "locustfile"),
 )
 _NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
 

@@ -9,8 +9,8 @@ from starlette.routing import Route
 from tm_cli.server.profiles import StoredProfile
 from tm_cli.server.runs.plan import prepare_run
 from tm_cli.server.runs.progress import RunState
-from tm_cli.server.web.bodies import Refusal, parse_json, read_bytes, validated
-from tm_cli.server.web.schemas import StartBody
+from tm_cli.server.web.bodies import Refusal, parse_json, read_bytes, read_model, validated
+from tm_cli.server.web.schemas import StartBody, ValuesBody
 from tm_cli.server.web.services import Services, path_id
 
 
@@ -64,6 +64,18 @@ async def resume(request: Request) -> Response:
     return _control(profile.id, live.run.run_id, live.status)
 
 
+async def renew_values(request: Request) -> Response:
+    """Replace renewable values of an active run, such as a token that expires."""
+    services = Services.of(request)
+    values = (await read_model(request, ValuesBody)).values
+    live = services.supervisor.find(services.profile(request).id)
+    if live is None or not live.is_active or live.run.run_id != request.path_params["run_id"]:
+        raise Refusal("This run is not active")
+    if not live.renew(values):
+        raise Refusal("values: the start has named others as renewable")
+    return Response(status_code=204)
+
+
 async def get_run_status(request: Request) -> Response:
     services = Services.of(request)
     profile = services.profile(request)
@@ -74,7 +86,9 @@ async def get_run_status(request: Request) -> Response:
     head = _status(profile.id, run.run_id, live.status)
     known = {"region": run.region, "tags": run.tags, "stopsEarly": run.stops_early}
     warmup = {"warmupSeconds": run.warmup} if run.warmup else {}
-    return JSONResponse(head | known | warmup | live.state.counters())
+    found = live.steps.counters(live.state.elapsed)
+    steps = {"steps": found} if found else {}
+    return JSONResponse(head | known | warmup | steps | live.state.counters())
 
 
 def _status(profile_id: int, run_id: str | None, status: str) -> dict[str, object]:
@@ -101,5 +115,6 @@ ROUTES = [
     Route("/profiles/{id}/stop", stop, methods=["POST"]),
     Route("/profiles/{id}/pause", pause, methods=["POST"]),
     Route("/profiles/{id}/resume", resume, methods=["POST"]),
+    Route("/profiles/{id}/runs/{run_id}/values", renew_values, methods=["PUT"]),
     Route("/profiles/{id}/status", get_run_status, methods=["GET"]),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tm_cli.server.engine.job import EngineJob
@@ -26,6 +26,7 @@ from tm_cli.server.workers.engine_events import (
     Launch,
     RunningEngine,
     RunNote,
+    TransferCounts,
 )
 
 PATIENCE = 60.0
@@ -101,6 +102,7 @@ class LiveRun:
         self._steps_due = _STEPS_INTERVAL
         self._early = early
         self._looking: asyncio.Task[None] | None = None
+        self._protocol = ""
         self._pending: dict[tuple[int, int], EngineBucket] = {}
 
     @property
@@ -120,6 +122,17 @@ class LiveRun:
 
     def resume(self) -> None:
         self._command("resume", paused=False)
+
+    def renew(self, values: Mapping[str, str]) -> bool:
+        """Send later requests with other values; False if one of them is not renewable."""
+        tokens = {f"={name}": value for name, value in values.items()}
+        if not tokens.keys() <= self._job.tokens.keys():
+            return False
+        self._job.tokens.update(tokens)
+        self._job.values.update(values)
+        if self._engine:
+            self._engine.send("renew", values=tokens)
+        return True
 
     def _command(self, name: str, *, paused: bool) -> None:
         self.paused = paused  # the response to the client must not wait for the engine
@@ -213,6 +226,9 @@ class LiveRun:
                 self._pending[event.index, event.side] = event
             case EngineStarted():
                 self._store.set_start(self.run.run_id, event.at)
+            case TransferCounts() if event.protocol != self._protocol:
+                self._protocol = event.protocol
+                self._store.set_protocol(self.run.run_id, event.protocol)
             case _:
                 self._flush()
         if isinstance(event, EngineProgress) and self._early and not self._looking:

@@ -15,7 +15,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
-from tm_cli.server.engine.job import VISIT_TIMEOUT, Against, EngineJob, Probe, rate_refusal
+from tm_cli.server.engine.job import (
+    REQUEST_TIMEOUT,
+    Against,
+    EngineJob,
+    Origin,
+    Probe,
+    rate_refusal,
+)
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.judge import Thresholds
@@ -29,11 +36,20 @@ from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody, check_url
 from tm_cli.server.web.services import Quota, Services
+from tm_cli.values.documents import InvalidDocument, format_path
+from tm_cli.values.journeys.steps import (
+    absolute_urls,
+    longest_thinking,
+    read_steps,
+    requests_in_a_visit,
+    unfilled_macro,
+)
 from tm_cli.values.placeholders import MissingValue
 from tm_cli.values.thresholds import stretch_problem
 
 _ORIGIN = re.compile(r"[^/?#]*//[^/?#]*")
 _PROFILE_NAMES = {"target_url": "targetUrl", "headers": "requestHeaders", "body": "requestBody"}
+_MOST_ORIGINS = 20
 
 
 def require_runnable(fields: ProfileFields) -> None:
@@ -48,7 +64,29 @@ def require_runnable(fields: ProfileFields) -> None:
             raise Refusal(f"{name} is not supported by the embedded server")
     if fields.variables_set_ids:
         raise Refusal("variablesSetIds is not supported by the embedded server")
+    _require_one_way_of_playing(fields)
     _require_values(fields)
+
+
+def _require_one_way_of_playing(fields: ProfileFields) -> None:
+    """Refuse what a locustfile, or HTTP/2, would leave out in silence."""
+    of_visits = {
+        "steps": fields.steps,
+        "checks": fields.checks,
+        "cookies": fields.cookies,
+        "followRedirects": fields.follow_redirects,
+    }
+    of_requests = {
+        "data": fields.data,
+        "clientCertificate": fields.client_certificate,
+        "httpVersion": fields.http_version,
+    }
+    for name, value in (of_visits | of_requests).items():
+        if value and fields.locustfile:
+            raise Refusal(f"{name} is about the requests of a profile; a locustfile has its own")
+    for name, value in of_visits.items():
+        if value and fields.http_version == "2":
+            raise Refusal(f"{name} is not possible with httpVersion 2")
 
 
 def _require_values(fields: ProfileFields) -> None:
@@ -63,6 +101,11 @@ def _require_values(fields: ProfileFields) -> None:
         if unknown := [name for name in MACRO.findall(text) if name not in names]:
             missing = "no data set has that column" if names else "the profile has no data"
             raise Refusal(f"{place} uses $${unknown[0]}$$: {missing}")
+    if unfilled := unfilled_macro(fields.steps or (), names):
+        path, macro = unfilled
+        raise Refusal(
+            f"{format_path(path)} uses {macro}, which no step before it extracts, and no data has"
+        )
     origin = _ORIGIN.match(fields.target_url)
     fixed = {
         "targetUrl": origin[0] if origin else "",
@@ -113,7 +156,7 @@ def engine_job(
             target_url=target.url,
             addresses=target.addresses,
             against=_against(run_id, second_target),
-            method=fields.http_method,
+            method="GET" if fields.steps else fields.http_method,
             headers=fields.headers,
             body=fields.request_body,
             points=[(point.x, point.y) for point in fields.points],
@@ -121,8 +164,13 @@ def engine_job(
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
             max_rps=quota.profile_rps,
+            steps=fields.steps,
+            checks=fields.checks,
+            cookies=bool(fields.cookies),
+            follow_redirects=fields.follow_redirects or 0,
             data=fields.data,
             client_certificate=fields.client_certificate,
+            http_version=fields.http_version,
             **further,
         )
     except ValidationError as error:
@@ -130,6 +178,36 @@ def engine_job(
     if refusal := rate_refusal(job, quota.profile_rps):
         raise Refusal(f"points: {refusal}")
     return job
+
+
+def _visit_timeout(steps: Sequence[Mapping[str, Any]] | None) -> float | None:
+    """Seconds that a visit takes at most; None where an arrival is one request."""
+    if not steps:
+        return None
+    return longest_thinking(steps) + requests_in_a_visit(steps) * REQUEST_TIMEOUT
+
+
+async def _origins(services: Services, fields: ProfileFields, region: str) -> list[Origin]:
+    """Where the requests of steps go besides the target, with the addresses that were checked."""
+    if not fields.steps:
+        return []
+    try:
+        urls = absolute_urls(read_steps(fields.steps))
+    except InvalidDocument as problem:  # a value that has been filled in does not fit
+        raise Refusal(f"steps{format_path(problem.path)}: {problem}") from None
+    if len(urls) > _MOST_ORIGINS:
+        raise Refusal(f"steps: more than {_MOST_ORIGINS} hosts")
+    return [
+        Origin(url=url, addresses=await _checked(services, url, region, "steps")) for url in urls
+    ]
+
+
+async def _checked(services: Services, url: str, region: str, field: str) -> list[str] | None:
+    """The addresses of what a field other than targetUrl names; its refusals name that field."""
+    try:
+        return await services.check_target(url, region)
+    except Refusal as refusal:
+        raise Refusal(refusal.message.replace("targetUrl", field, 1)) from None
 
 
 async def _probe(
@@ -143,10 +221,7 @@ async def _probe(
         raise _refusal(error, {"url": "readinessUrl"}) from None
     if url is None:
         return probe
-    try:
-        addresses = await services.check_target(url, region)
-    except Refusal as refusal:
-        raise Refusal(refusal.message.replace("targetUrl", "readinessUrl", 1)) from None
+    addresses = await _checked(services, url, region, "readinessUrl")
     return probe.model_copy(update={"addresses": addresses})
 
 
@@ -214,8 +289,17 @@ def _further_traits(fields: ProfileFields) -> dict[str, str]:
     data = [[source.read().mode, source.csv] for source in fields.data]
     file = fields.locustfile
     played = [file.sha256, sorted(file.classes), sorted(file.tags)] if file else []
+    journey = {
+        "steps": fields.steps,
+        "checks": fields.checks,
+        "cookies": fields.cookies,
+        "followRedirects": fields.follow_redirects,
+    }
+    used = {name: value for name, value in journey.items() if value}
     return NO_TRAITS | {
+        "journey": _digest([used]) if used else "",
         "data": _digest(data) if data else "",
+        "version of HTTP": fields.http_version or "",
         "locustfile": _digest(played) if played else "",
     }
 
@@ -239,7 +323,10 @@ async def prepare_run(
     """Check everything that can be checked before the start; raises `Refusal`."""
     fields = profile.fields
     require_runnable(fields)
-    filled = _with_values(fields, asked.values or {})
+    values = asked.values or {}
+    tokens = {f"={name}": values[name] for name in asked.renewable or () if name in values}
+    macros = {name[1:]: f"$${name}$$" for name in tokens}
+    filled = _with_values(fields, values | macros)
     region = choose_region(asked.region, fields, services.agents.workers)
     addresses = await services.check_target(filled.target_url, region)
     target = CheckedTarget(filled.target_url, addresses)
@@ -284,10 +371,12 @@ async def prepare_run(
         target,
         second,
         probe=probe,
+        origins=await _origins(services, filled, region),
         expect_status=thresholds.get("expectStatus"),
-        values=(asked.values or {}) | _variables(locustfile),
+        tokens=tokens,
+        values=values | _variables(locustfile),
         locustfile=locustfile,
-        visit_timeout=VISIT_TIMEOUT if locustfile else None,
+        visit_timeout=locustfile.timeout if locustfile else _visit_timeout(fields.steps),
     )
     return run, job
 
@@ -368,10 +457,7 @@ async def _second_target(
         raise Refusal("A run against another target has no baseline: leave baselineRunId out")
     if url == target.url:
         raise Refusal("againstUrl is the profile's own target: nothing would be compared")
-    try:
-        return CheckedTarget(url, await services.check_target(url, region))
-    except Refusal as refusal:
-        raise Refusal(refusal.message.replace("targetUrl", "againstUrl", 1)) from None
+    return CheckedTarget(url, await _checked(services, url, region, "againstUrl"))
 
 
 def thresholds_of_run(*documents: Mapping[str, Any] | None) -> dict[str, Any]:

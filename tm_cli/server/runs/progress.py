@@ -40,7 +40,7 @@ class RunOutcome(StrEnum):
     ABORTED = "ABORTED"
 
 
-NO_TRAITS = {"data": "", "locustfile": ""}
+NO_TRAITS = {"data": "", "version of HTTP": "", "locustfile": "", "journey": ""}
 """The traits that only some loads have, as of one that has none of them, such as older runs."""
 
 

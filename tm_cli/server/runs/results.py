@@ -33,7 +33,7 @@ from tm_cli.server.workers.engine_events import (
     StepBucket,
     TransferCounts,
 )
-from tm_cli.values.failures import UNEXPECTED_STATUS
+from tm_cli.values.failures import error_class
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 
@@ -264,18 +264,14 @@ def no_results() -> Results:
 
 
 def error_classes(codes: Mapping[str, int]) -> dict[str, int]:
-    """How many requests ended in each class of error: 4xx, 5xx, status, timeout, connection.
+    """How many requests ended in each class of error.
 
     `codes`: responses by status code, and failures by the name of what happened.
     """
     counts: Counter[str] = Counter()
     for code, count in codes.items():
-        if code.startswith(UNEXPECTED_STATUS):
-            counts["status"] += count
-        elif not code.isdigit():
-            counts["timeout" if "timeout" in code.lower() else "connection"] += count
-        elif int(code) >= 400:
-            counts["4xx" if int(code) < 500 else "5xx"] += count
+        if name := error_class(code):
+            counts[name] += count
     return dict(counts)
 
 

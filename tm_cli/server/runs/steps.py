@@ -68,13 +68,17 @@ def packed(times: Times) -> bytes:
 
 
 def unpacked(data: bytes) -> Times:
+    unzip = zlib.decompressobj()
     try:
-        numbers = json.loads(zlib.decompressobj().decompress(data, _MOST_BYTES))
+        numbers = json.loads(unzip.decompress(data, _MOST_BYTES))
         values = list(itertools.accumulate(numbers[::2]))
         times = list(zip(values, numbers[1::2], strict=True))
-    except (zlib.error, RecursionError, TypeError) as error:
+    except (zlib.error, RecursionError, TypeError, ValueError) as error:
         raise ValueError("response times cannot be read") from error
-    if not all(type(number) is int and 0 < number <= MAX_COUNT for number in numbers):
+    is_whole = unzip.eof and all(
+        type(number) is int and 0 < number <= MAX_COUNT for number in numbers
+    )
+    if not is_whole:
         raise ValueError("response times are not what they should be")
     return times
 

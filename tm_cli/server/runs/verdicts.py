@@ -26,6 +26,7 @@ from tm_cli.server.judge.baseline import differences, not_failed
 from tm_cli.server.judge.findings import BASELINE
 from tm_cli.server.judge.sequential import Interim, Known, SequentialTest
 from tm_cli.server.judge.statistics.welch_test import against_history, welch
+from tm_cli.server.judge.steps import step_documents
 from tm_cli.server.judge.verdict import compare, judge_by
 from tm_cli.server.profiles import LOCAL, display_name
 from tm_cli.server.runs.progress import NO_TRAITS, RunOutcome, RunState, ServerRun
@@ -371,13 +372,13 @@ def comparison(judge: Judge, newer: StoredRow, older: StoredRow) -> dict[str, An
             for code in sorted(_codes(newer) | _codes(older))
         },
         "notComparable": difference,
-        "comparisons": [] if difference else _judged(judge, newer, older, earlier),
+        **({"comparisons": []} if difference else _judged(judge, newer, older, earlier)),
     }
 
 
 def _judged(
     judge: Judge, newer: StoredRow, older: StoredRow, earlier: Sequence[StoredRow]
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     thresholds = thresholds_of(newer)
     completed = not_failed([judge.facts(row) for row in reversed(earlier)], thresholds)
     passed = [run for run in completed if run.verdict == "PASS"]
@@ -391,7 +392,11 @@ def _judged(
         completed=completed,
         is_named=True,
     )
-    return [finding.document() for finding in found]
+    steps = step_documents(run, other, found, thresholds)
+    return {
+        "comparisons": [finding.document() for finding in found if finding.step is None],
+        **({"steps": steps} if steps else {}),
+    }
 
 
 def _head(row: StoredRow) -> dict[str, Any]:

@@ -58,6 +58,14 @@ class RunStore:
                 "UPDATE runs SET started_at = ? WHERE run_id = ?", [wire_time(at), run_id]
             )
 
+    def set_protocol(self, run_id: str, protocol: str) -> None:
+        """Note how the target is spoken to; it is no part of what makes runs comparable."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE runs SET traits = json_set(traits, '$.protocol', ?) WHERE run_id = ?",
+                [protocol, run_id],
+            )
+
     def find(self, run_id: str) -> StoredRow | None:
         row = self._database.row("SELECT * FROM runs WHERE run_id = ?", [run_id])
         return checked(row) if row else None

@@ -18,7 +18,7 @@ from tm_cli.server.web.connections import mark_authenticated
 from tm_cli.values.sliding_window import SlidingWindow
 from tm_cli.values.urls import DEFAULT_PORTS
 
-UNLIMITED_PATHS = ("/tm/lease", "/tm/agent")
+_UNLIMITED_PATHS = ("/tm/lease", "/tm/agent", "/tm/worker/")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _FULL = "Too many clients are connected; try again when some of them have ended"
 _VERSIONS = ("1.0", "1.1")
@@ -68,7 +68,7 @@ class Guard:
         self._check_key(headers)
         if not mark_authenticated(scope):
             raise Refusal(_FULL, status=503, headers={"Retry-After": "1"})
-        if scope["path"] in UNLIMITED_PATHS:
+        if scope["path"].startswith(_UNLIMITED_PATHS):
             return
         if (delay := self.window.delay()) > 0:
             seconds = str(math.ceil(delay))

@@ -30,7 +30,7 @@ from tm_cli.server.web.connections import (
     ClientConnection,
     ClientConnections,
 )
-from tm_cli.server.workers.agent_protocol import MAX_REPORT
+from tm_cli.server.workers.agent_protocol import MAX_MESSAGE
 
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 _QUEUE = 1024  # connections that wait to be accepted; the system may keep fewer
@@ -312,7 +312,8 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         app,
         http="h11",
         ws=_WebSocketConnection,
-        ws_max_size=MAX_REPORT,
+        ws_max_size=MAX_MESSAGE,
+        ws_per_message_deflate=False,
         ws_ping_interval=None,  # agents and server send heartbeats of their own
         lifespan="off",
         loop="asyncio",

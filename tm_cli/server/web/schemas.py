@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from tm_cli.server.profiles import (
     ClientCertificate,
     CurvePoint,
     DataSource,
+    HttpVersion,
     ProfileFields,
     Schedule,
     Slot,
@@ -26,8 +28,11 @@ from tm_cli.server.profiles import (
 )
 from tm_cli.server.targets import literal_refusal
 from tm_cli.values.data_sets import LONGEST_CSV, MOST_DATA_SETS, repeated_column, size_of
+from tm_cli.values.documents import InvalidDocument, format_path
+from tm_cli.values.journeys.checks import read_checks
+from tm_cli.values.journeys.steps import read_redirects, read_steps
 from tm_cli.values.placeholders import has_any
-from tm_cli.values.urls import with_ascii_host
+from tm_cli.values.urls import not_yet, with_ascii_host
 
 
 @cache
@@ -71,7 +76,7 @@ def check_url(url: str) -> str:
     except ValueError as error:
         raise ValueError(f"is not a URL: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an absolute http or https URL")
+        raise ValueError(not_yet(url) or "must be an absolute http or https URL")
     _check_characters(url)
     url = url if "$$" in parts.netloc else with_ascii_host(url)
     if refusal := literal_refusal(urlsplit(url).hostname or ""):
@@ -120,6 +125,24 @@ def _check_timezone(name: str) -> str:
 def _check_gate(document: dict[str, Any]) -> dict[str, Any]:
     Thresholds().changed(document)  # raises ValueError
     return document
+
+
+def _read_with(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A validator of what `read` reads; its errors name the place below the field."""
+
+    def check(value: Any) -> Any:
+        try:
+            return read(value)
+        except InvalidDocument as problem:
+            where = format_path(problem.path)
+            raise ValueError(f"{where} {problem}" if where else str(problem)) from None
+
+    return check
+
+
+Steps = Annotated[list[dict[str, Any]], BeforeValidator(_read_with(read_steps))]
+Checks = Annotated[dict[str, Any], BeforeValidator(_read_with(read_checks))]
+Redirects = Annotated[int, BeforeValidator(_read_with(read_redirects))]
 
 
 def _check_data(sources: list[DataSource]) -> list[DataSource]:
@@ -201,8 +224,13 @@ class ProfileBody(Wire):
     interpolation_mode: Interpolation | None = None
     schedule: ScheduleBody | None = None
     gate: Gate | None = None
+    steps: Steps | None = None
+    checks: Checks | None = None
+    cookies: bool | None = None
+    follow_redirects: Redirects | None = None
     data: Data | None = None
     client_certificate: Certificate | None = None
+    http_version: HttpVersion | None = None
     locustfile: LocustfileReference | None = None
 
     @model_validator(mode="after")
@@ -214,6 +242,12 @@ class ProfileBody(Wire):
             raise ValueError("warmup: nothing is left to judge of the duration")
         if self.loop and self.schedule:
             raise ValueError("schedule: a looping profile cannot be scheduled")
+        if self.steps and urlsplit(self.target_url).query:
+            raise ValueError("targetUrl: with steps it cannot have a query")
+        if self.locustfile and (self.steps or self.checks or self.cookies or self.follow_redirects):
+            raise ValueError(
+                "locustfile: steps, checks, cookies and redirects have no effect on it"
+            )
         return self
 
     def stored(self, current: ProfileFields | None) -> ProfileFields:
@@ -275,7 +309,8 @@ class StartBody(Wire):
     against a second target, `gate` holds thresholds that differ from the defaults,
     `wait_for_target` and `warmup` are in seconds and replace those of the profile, as `stop_early`
     does: whether the run ends as soon as its verdict is known, which an A/B run does unless it is
-    told not to. `values` are those of the placeholders; they are not stored.
+    told not to. `values` are those of the placeholders; they are not stored. Those of `renewable`
+    may be replaced during the run.
     """
 
     region: Region | None = None
@@ -287,7 +322,14 @@ class StartBody(Wire):
     warmup: Warmup | None = None
     stop_early: bool | None = None
     values: Values | None = None
+    renewable: Annotated[list[str], Field(max_length=200)] | None = None
     locustfile: LocustfileSource | None = None
+
+
+class ValuesBody(Wire):
+    """The body of `PUT /profiles/{id}/runs/{runId}/values`."""
+
+    values: Values
 
 
 class PlanBody(Wire):

@@ -1,8 +1,9 @@
-"""The protocol between server and agent: lines of several engines over one connection.
+"""What server and agent say to each other.
 
-A frame names its run and carries one of: a line of the engine's protocol, from or to the engine; an
-`order` of the server to the agent; the end `over` of an engine. An empty
-object is a heartbeat.
+An agent keeps a connection open for each of its workers: its presence. Both sides send heartbeats
+over it, empty objects, and the server sends tickets. For each ticket the agent opens a tunnel, a
+second WebSocket with the API key and the ticket's secret, and starts a worker process, whose bytes
+the tunnel carries to the master of the run.
 """
 
 from __future__ import annotations
@@ -11,111 +12,102 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tm_cli.server.engine.distributed.roles import WorkerKeys
 
 PATH = "tm/agent"
 """Where agents connect, below the server's address."""
-MAX_FRAME = 8 * 1024 * 1024
-"""The server's largest: a job may carry a mebibyte of request body, escaped twice."""
-MAX_REPORT = 2 * 1024 * 1024
-"""The agents' largest: a line with two full histograms has half as much."""
+TUNNELS = "tm/worker"
+"""Where the tunnels begin; the id of the run follows."""
+SECRET_HEADER = "X-Tm-Ticket"  # noqa: S105 - the name of the header
+MAX_MESSAGE = 64 * 1024
+"""Bytes of a ticket, or of a piece of what a tunnel carries."""
 HEARTBEAT = "{}"
 
-HANG_UP = "hang up"
-KILL = "kill"
+Message = dict[str, Any]
+_Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One message; `over` is the engine's last complaint, or empty."""
+class TunnelTicket(BaseModel):
+    """The right to work for a run: `secret` opens one tunnel, once, and `keys` encrypt its content.
 
-    run: str
-    line: str | None = None
-    order: str | None = None
-    over: str | None = None
+    `worker` is the label that reports show.
+    """
 
-    def encode(self) -> str:
-        return json.dumps(
-            {name: value for name, value in asdict(self).items() if value is not None}
-        )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
-    @classmethod
-    def decode(cls, text: str) -> Frame | None:
-        """Read a frame, None for a heartbeat; raises ValueError when it is invalid."""
-        values = json.loads(text)
-        if values == {}:
-            return None
-        known = isinstance(values, dict) and values.keys() <= {"run", "line", "order", "over"}
-        if not known or not all(isinstance(value, str) for value in values.values()):
-            raise ValueError("invalid frame")
-        if "run" not in values or len(values) != 2:
-            raise ValueError("invalid frame")
-        for value in values.values():
-            value.encode()  # a lone surrogate fails here
-        return cls(**values)
+    run: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+    worker: Annotated[str, Field(min_length=1, max_length=120)]
+    secret: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{20,100}$", repr=False)]
+    keys: WorkerKeys
 
 
-HEARTBEAT_INTERVAL = 1.0
+HEARTBEAT_INTERVAL = 0.5
 SILENCE_LIMIT = 3.0
-"""Seconds without a frame after which the peer counts as gone.
+"""Seconds without a message after which the peer counts as gone.
 
 WebSocket pings would do, but a TLS connection to a dead peer takes half a minute to be closed.
 """
 
 
-async def exchange_frames(
+async def exchange_messages(
     receive: Callable[[], Awaitable[str]],
     send: Callable[[str], Awaitable[None]],
-    outgoing: asyncio.Queue[Frame],
-    take: Callable[[Frame], None],
+    outgoing: asyncio.Queue[Message],
+    take: Callable[[Message], None],
     *,
     beat: float = HEARTBEAT_INTERVAL,
     silence_limit: float = SILENCE_LIMIT,
 ) -> None:
-    """Send the frames of `outgoing` and pass received ones to `take`; does not return.
+    """Send the messages of `outgoing` and pass received ones to `take`; does not return.
 
-    Raises ConnectionError with the reason once the peer is gone, silent, or sends invalid frames.
-    `receive` and `send` raise it too.
+    Raises ConnectionError with the reason once the peer is gone, silent, or sends invalid messages,
+    for which `take` raises ValueError. `receive` and `send` raise ConnectionError too.
     """
-    tasks = [
-        asyncio.create_task(_receive_frames(receive, take, silence_limit)),
-        asyncio.create_task(_send_frames(send, outgoing, beat)),
-    ]
+    await first_to_end(_receive(receive, take, silence_limit), _send(send, outgoing, beat))
+
+
+async def _receive(
+    receive: Callable[[], Awaitable[str]], take: Callable[[Message], None], silence_limit: float
+) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(silence_limit):
+                text = await receive()
+            message = json.loads(text)
+            if message != {}:
+                take(message)
+        except TimeoutError:
+            raise ConnectionError(f"no message for {silence_limit:g} s") from None
+        except (ValueError, RecursionError):
+            raise ConnectionError("the peer sent an invalid message") from None
+
+
+async def _send(
+    send: Callable[[str], Awaitable[None]], outgoing: asyncio.Queue[Message], beat: float
+) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(beat):
+                text = json.dumps(await outgoing.get())
+        except TimeoutError:
+            text = HEARTBEAT
+        await send(text)
+
+
+async def first_to_end(*parts: Awaitable[_Result]) -> _Result:
+    """Run all at once; return what the first one returns or raises, and end the others."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    done.pop().result()
-
-
-async def _receive_frames(
-    receive: Callable[[], Awaitable[str]], take: Callable[[Frame], None], silence_limit: float
-) -> None:
-    while True:
-        try:
-            async with asyncio.timeout(silence_limit):
-                text = await receive()
-            frame = Frame.decode(text)
-        except TimeoutError:
-            raise ConnectionError(f"no message for {silence_limit:g} s") from None
-        except (ValueError, RecursionError):
-            raise ConnectionError("the peer sent an invalid message") from None
-        if frame:
-            take(frame)
-
-
-async def _send_frames(
-    send: Callable[[str], Awaitable[None]], outgoing: asyncio.Queue[Frame], beat: float
-) -> None:
-    while True:
-        try:
-            async with asyncio.timeout(beat):
-                text = (await outgoing.get()).encode()
-        except TimeoutError:
-            text = HEARTBEAT
-        await send(text)
+    return next(task for task in tasks if task in done).result()
 
 
 _NAME = re.compile(r"[a-z0-9._-]+")

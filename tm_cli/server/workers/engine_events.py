@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -177,11 +177,15 @@ class AddressCounts:
 
 @dataclass(frozen=True, slots=True)
 class TransferCounts:
-    """Of a side's target so far: bytes of bodies by status, and requests that were sent again."""
+    """Of a side's target so far: bytes of bodies by status, and requests that were sent again.
+
+    `protocol` is how the target is spoken to where that is not HTTP/1.1.
+    """
 
     side: Side
     bodies: StatusCounts
     repeated: Count
+    protocol: Annotated[Text, Field(max_length=20)] = ""
 
 
 def _several(value: object) -> object:
@@ -286,7 +290,12 @@ def _event(data: dict[str, Any]) -> EngineEvent | None:
         data["flags"] = Flags(*(data[name] is True for name in _FLAGS))
     if kind is EngineFinished:
         data = {"cpu_pressure": None, "steps": 0} | data  # an older agent does not tell
-    if missing := {part.name for part in fields(kind)} - data.keys():
+    required = {
+        part.name
+        for part in fields(kind)
+        if part.default is MISSING and part.default_factory is MISSING
+    }
+    if missing := required - data.keys():
         raise KeyError(*missing)
     return _ADAPTERS[data["event"]].validate_python(data)
 

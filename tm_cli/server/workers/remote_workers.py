@@ -1,135 +1,144 @@
-"""Workers on other hosts: connected agents and their engines; how a run gets its workers."""
+"""Workers on other hosts: the agents that are present, and the tunnels of their workers."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
 
-from tm_cli.runtime.clock import Clock
 from tm_cli.server.engine.job import MAX_SLOTS, EngineJob
 from tm_cli.server.profiles import LOCAL
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.server.workers.agent_protocol import HANG_UP, KILL, Frame, exchange_frames
-from tm_cli.server.workers.distributed_run import start_locally
-from tm_cli.server.workers.engine_events import EngineEvent, Launch, RunningEngine, parse_event
+from tm_cli.server.workers.agent_protocol import (
+    Message,
+    TunnelTicket,
+    exchange_messages,
+    first_to_end,
+)
+from tm_cli.server.workers.distributed_run import (
+    DistributedRun,
+    WorkerSpec,
+    WorkerTicket,
+    start_locally,
+)
+from tm_cli.server.workers.engine_events import Launch, RunningEngine
 from tm_cli.server.workers.local_worker import EngineProcess
-from tm_cli.server.workers.worker_group import WorkerGroup, WorkerSpec
-
-_MAX_BUFFERED = 16 * 1024 * 1024  # characters
-
-
-class RemoteEngine:
-    """Sends frames with `post`; its agent's connection passes on the replies."""
-
-    def __init__(self, job: EngineJob, post: Callable[[Frame], None]) -> None:
-        self.run_id = job.run_id
-        self._post = post
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
-        self._waiting = 0
-        self._error: str | None = None
-        self._is_over = False
-        self._write(job.to_line())
-
-    def take(self, frame: Frame) -> None:
-        if frame.line is not None and not self._is_over:
-            self._waiting += len(frame.line)
-            if self._waiting > _MAX_BUFFERED:
-                self.kill()
-                self.end("it sends more than can be processed")
-                return
-            self._lines.put_nowait(frame.line)
-        if frame.over is not None:
-            self.end(frame.over)
-
-    def end(self, error_text: str) -> None:
-        if not self._is_over:
-            self._is_over = True
-            self._error = error_text or None
-            self._lines.put_nowait(None)
-
-    def send(self, command: str, **details: object) -> None:
-        self._write(json.dumps({"command": command, **details}))
-
-    def _write(self, line: str) -> None:
-        if not self._is_over:
-            self._post(Frame(self.run_id, line=line))
-
-    async def events(self, *, patience: float) -> AsyncIterator[EngineEvent]:
-        """The engine's events until it ends or its agent is gone.
-
-        Raises ValueError for an invalid event, TimeoutError after `patience` seconds without one.
-        """
-        while (line := await self._next_line(patience)) is not None:
-            self._waiting -= len(line)
-            event = parse_event(line.encode())
-            if event is not None:
-                yield event
-
-    async def _next_line(self, patience: float) -> str | None:
-        async with asyncio.timeout(patience):
-            return await self._lines.get()
-
-    async def close(self) -> int:
-        """End it without waiting for the other host; its exit code stays unknown, so 0."""
-        self.hang_up()
-        return 0
-
-    def hang_up(self) -> None:
-        if not self._is_over:
-            self._post(Frame(self.run_id, order=HANG_UP))
-
-    def kill(self) -> None:
-        if not self._is_over:
-            self._post(Frame(self.run_id, order=KILL))
-
-    @property
-    def last_error(self) -> str | None:
-        return self._error
-
+from tm_cli.server.workers.tunnel import CHUNK, Link, carry
+from tm_cli.values.text import sanitize
 
 MAX_CONNECTIONS = 64
 
 
+class RemoteWorker:
+    """A worker of one run behind an agent, until its tunnel ends."""
+
+    def __init__(self, ticket: WorkerTicket) -> None:
+        self._ticket = ticket
+        self._secret = secrets.token_urlsafe(32)
+        self._is_open = False
+        self._ended = asyncio.Event()
+
+    @property
+    def message(self) -> Message:
+        """What its agent is told."""
+        ticket = TunnelTicket(
+            run=self._ticket.run_id,
+            worker=self._ticket.label,
+            secret=self._secret,
+            keys=self._ticket.keys,
+        )
+        return ticket.model_dump(mode="json")
+
+    def admits(self, run_id: str, secret: str) -> bool:
+        """Whether a tunnel may be opened with this secret: it may be once."""
+        return (
+            run_id == self._ticket.run_id
+            and secrets.compare_digest(self._secret.encode(), secret.encode())
+            and not self._is_open
+            and not self._ended.is_set()
+        )
+
+    async def carry(self, link: Link) -> None:
+        """Connect the worker with its master until one of them closes, or the worker is ended."""
+        self._is_open = True
+        fault = "its connection was closed"
+        try:
+            fault = await first_to_end(self._carry(link), self._wait())
+        finally:
+            self.end(fault or "its master has closed the connection")
+
+    async def _carry(self, link: Link) -> str:
+        try:
+            first = await link.receive_bytes()  # so the worker has connected
+            port = self._ticket.port
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=CHUNK)
+        except OSError as error:
+            return str(error)
+        return await carry(link, reader, writer, first)
+
+    async def _wait(self) -> str:
+        await self._ended.wait()
+        return ""
+
+    def end(self, reason: str) -> None:
+        """Close the tunnel, or let none be opened, and tell the run."""
+        if not self._ended.is_set():
+            self._ended.set()
+            self._ticket.gone(reason)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended.is_set()
+
+    def kill(self) -> None:
+        self.end("it was given up")
+
+    async def close(self) -> int:
+        """End it without waiting for the other host; its exit code stays unknown, so 0."""
+        self.kill()
+        return 0
+
+
 class AgentConnection:
-    """One connection, which is one worker for each run."""
+    """The presence of one worker of an agent, which takes part in each run of its region."""
 
     def __init__(self, region: str, name: str, label: str) -> None:
         self.region = region
         self.name = name
         self.label = label
         """Distinguishes the connections of a region."""
-        self._outgoing: asyncio.Queue[Frame] = asyncio.Queue()
-        self._engines: dict[str, RemoteEngine] = {}
+        self._outgoing: asyncio.Queue[Message] = asyncio.Queue()
+        self._workers: list[RemoteWorker] = []
         self._is_open = True
 
-    async def start(self, job: EngineJob) -> RunningEngine:
+    async def start(self, ticket: WorkerTicket) -> RemoteWorker:
         if not self._is_open:
             raise ConnectionError("its agent is gone")
-        engine = RemoteEngine(job, self._outgoing.put_nowait)
-        self._engines[engine.run_id] = engine
-        return engine
+        worker = RemoteWorker(ticket)
+        self._workers = [each for each in self._workers if not each.has_ended] + [worker]
+        self._outgoing.put_nowait(worker.message)
+        return worker
+
+    def worker_for(self, run_id: str, secret: str) -> RemoteWorker | None:
+        return next((each for each in self._workers if each.admits(run_id, secret)), None)
 
     async def serve(
         self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
     ) -> None:
-        error_text = "the server is stopping"
+        reason = "the server is stopping"
         try:
-            await exchange_frames(receive, send, self._outgoing, self._take)
+            await exchange_messages(receive, send, self._outgoing, _refuse)
         except ConnectionError as error:
-            error_text = f"its connection is gone: {error}"
+            reason = f"its agent is gone: {error}"
             raise
         finally:
             self._is_open = False
-            for engine in self._engines.values():
-                engine.end(error_text)
+            for worker in self._workers:
+                worker.end(reason)
 
-    def _take(self, frame: Frame) -> None:
-        engine = self._engines.get(frame.run)
-        if engine:
-            engine.take(frame)
-        if frame.over is not None:
-            self._engines.pop(frame.run, None)
+
+def _refuse(message: Message) -> None:
+    raise ValueError("agents send heartbeats alone")
 
 
 class Agents:
@@ -165,6 +174,14 @@ class Agents:
         )
         return [WorkerSpec(connection.label, connection.start) for connection in connections]
 
+    def worker_for(self, run_id: str, secret: str) -> RemoteWorker:
+        """The worker whose tunnel may be opened with a secret; raises `Refusal` if none may."""
+        for connections in self._connections.values():
+            for connection in connections:
+                if worker := connection.worker_for(run_id, secret):
+                    return worker
+        raise Refusal(f"run {sanitize(run_id, longest=64)} expects no such worker", status=404)
+
     @property
     def regions(self) -> dict[str, tuple[int, int]]:
         """How many agents were seen and how many connections are open, by region."""
@@ -184,12 +201,12 @@ def launch_with(
     command: Sequence[str],
     *,
     slots: int,
-    clock: Clock,
     ca_file: str | None = None,
 ) -> Launch:
     """How runs are launched; `slots` requests of a local run may be under way at the same time.
 
-    In other regions each worker has so many, at most `MAX_SLOTS`. Local runs trust `ca_file`.
+    In other regions each worker has so many, at most `MAX_SLOTS`. A journey may need more. Local
+    runs trust `ca_file`.
     """
 
     async def launch(region: str, job: EngineJob) -> RunningEngine:
@@ -197,12 +214,15 @@ def launch_with(
             workers = agents.workers_in(region)
             if not workers:
                 raise OSError(f"no agent is connected in region {region}")
-            return await WorkerGroup.start(workers, _with_slots(job, min(slots, MAX_SLOTS)), clock)
+            senders = max(slots * len(workers), job.senders(slots))
+            senders = min(senders, MAX_SLOTS * len(workers))
+            return await DistributedRun.start(command, workers, job, senders=senders)
         job = job.model_copy(update={"ca_file": ca_file})
-        if slots <= MAX_SLOTS:
-            first_line = _with_slots(job, slots).to_line()
+        senders = job.senders(slots)
+        if senders <= MAX_SLOTS:
+            first_line = _with_slots(job, senders).to_line()
             return await EngineProcess.start(command, first_line, hide=job.hide)
-        return await start_locally(command, job, slots)
+        return await start_locally(command, job, senders)
 
     return launch
 

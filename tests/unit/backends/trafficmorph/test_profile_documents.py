@@ -245,6 +245,85 @@ def test_something_that_can_be_judged_is_left(written, words):
 
 
 @pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ({"requestPayload": "x"}, "requestPayload has no effect on steps"),
+        ({"httpMethod": "GET"}, "httpMethod has no effect on steps"),
+        ({"endpointUrl": "http://a.test/?b=c"}, "endpointUrl has a query"),
+        ({"steps": [{"request": "GET /"}, {"name": 5}]}, r"steps\[1\].name is 5; expected a name"),
+        ({"checks": {"statsu": 200}}, r"checks.statsu is not known; did you mean status\?"),
+        ({"cookies": "yes"}, "cookies is 'yes'; expected true or false"),
+        ({"followRedirects": -1}, "followRedirects is -1; expected true, false, or a number"),
+        ({"steps": None, "locustfile": "shop.py", "checks": {"status": 200}}, "locustfile"),
+    ],
+)
+def test_journey_that_cannot_be_played_is_refused(written, words):
+    with pytest.raises(ValueError, match=words):
+        portable({**MINIMAL, "steps": [{"request": "GET /"}], **written})
+
+
+def test_export_of_a_journey_can_be_used_again():
+    journey = portable({**MINIMAL, "steps": [{"request": "GET /"}, {"think": "1s"}]})
+    assert journey["steps"] == [{"request": "GET /"}, {"think": [1, 1]}]
+    assert portable({**journey, "httpMethod": "POST", "checks": None, "cookies": None}) == {
+        **journey,
+        "httpMethod": "POST",
+        "checks": None,
+        "cookies": None,
+    }
+
+
+STEPS = """name: a
+endpointUrl: http://a.test/
+duration: 60
+points: [[0, 5], [60, 5]]
+steps:
+  - request: GET /
+    headers: {X-Number: 0123}
+    body: 010
+    checks: {body: 007, header: {A: 1e3}}
+  - request: GET /
+    extract: {a: {jsno: $.a}}
+"""
+
+
+def test_problem_of_a_step_has_its_line(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(STEPS, encoding="utf-8")
+    with pytest.raises(
+        ConfigurationError,
+        match=r"line 11: steps\[1\].extract.a.jsno is not known; did you mean json",
+    ):
+        read_document(path)
+
+
+def test_texts_of_steps_are_what_the_file_has(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(STEPS.replace("jsno", "json"), encoding="utf-8")
+    step = read_document(path)["steps"][0]
+    assert (step["headers"], step["body"]) == ({"X-Number": "0123"}, "010")
+    assert step["checks"] == {"body": {"contains": "007"}, "header": {"A": "1e3"}}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"request": "GET ftp://ada:s3cret@shop.example/"},
+        {"request": "GET http://ada:s3cret@shop.example/"},
+        {"request": "POST /login s3cret x"},
+        {"request": "GET /", "headers": {"A": "s3cret\n"}},
+        {"request": "GET /", "headers": {"A": 53}},
+        {"request": "GET /", "body": "s3cret" * 200_000},
+    ],
+)
+def test_message_about_a_step_shows_no_secret(step):
+    with pytest.raises(ValueError) as refused:
+        portable({**MINIMAL, "steps": [step]})
+    assert not {"s3cret", "53"} & set(str(refused.value).replace("'", " ").split())
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("gate", "line", "words"),
     [
         ("  p95: {fail: 1}\n  p99: {fial: 400ms}\n", 7, "unknown key 'gate.p99.fial'"),

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import queue
 import socket
+import sys
 import threading
 
 import pytest
@@ -12,17 +14,17 @@ from websockets.sync.server import serve
 
 from tests.unit.server.engine.raw_target import silent
 from tests.unit.server.running_agent import RunningAgent
-from tests.unit.server.running_server import PATIENCE
+from tests.unit.server.running_server import FAKE_ENGINE, PATIENCE, eventually
 
 pytestmark = pytest.mark.process
 
 
 class ForeignServer:
-    """Sends frames to the agent that connects, and keeps those that come back."""
+    """Sends tickets to the agent that connects, and has the tunnels that it opens."""
 
     def __init__(self):
-        self._frames = queue.Queue()
         self._peers = queue.Queue()
+        self._tunnels = queue.Queue()
         self._server = serve(self._talk, "127.0.0.1", 0, compression=None)
         self.port = self._server.socket.getsockname()[1]
 
@@ -36,13 +38,18 @@ class ForeignServer:
         self._thread.join(PATIENCE)
 
     def _talk(self, connection):
-        beats = threading.Event()
-        threading.Thread(target=self._beat, args=(connection, beats), daemon=True).start()
+        over = threading.Event()
+        if connection.request.path.startswith("/tm/worker/"):
+            tunnel = Tunnel(connection)
+            self._tunnels.put(tunnel)
+            tunnel.over.wait(PATIENCE)
+            return
+        threading.Thread(target=self._beat, args=(connection, over), daemon=True).start()
         self._peers.put(connection)
         with contextlib.suppress(ConnectionClosed):
             for text in connection:
-                self._frames.put(json.loads(text))
-        beats.set()
+                assert text == "{}"
+        over.set()
 
     def _beat(self, connection, over):
         with contextlib.suppress(ConnectionClosed):
@@ -52,12 +59,39 @@ class ForeignServer:
     def peer(self):
         return self._peers.get(timeout=PATIENCE)
 
-    def frame(self, **wanted):
-        """The next frame with these values."""
-        while True:
-            frame = self._frames.get(timeout=PATIENCE)
-            if wanted.items() <= frame.items():
-                return frame
+    def tunnel(self):
+        """The next tunnel that is opened."""
+        return self._tunnels.get(timeout=PATIENCE)
+
+
+class Tunnel:
+    """One tunnel, as the server sees it."""
+
+    def __init__(self, connection):
+        self._connection = connection
+        self.over = threading.Event()
+        self.run = connection.request.path.rpartition("/")[2]
+        self.secret = connection.request.headers["X-Tm-Ticket"]
+
+    def receive(self):
+        return self._connection.recv(PATIENCE)
+
+    def send(self, data):
+        self._connection.send(data)
+
+    def reason(self):
+        """Why the agent closes it, once it does."""
+        try:
+            while True:
+                self.receive()
+        except ConnectionClosed as closed:
+            return closed.rcvd.reason
+        finally:
+            self.over.set()
+
+    def close(self):
+        self._connection.close()
+        self.over.set()
 
 
 @pytest.fixture
@@ -72,7 +106,7 @@ def join(foreign):
 
     def start(host="127.0.0.1", **options):
         url = f"http://{host}:{foreign.port}/"
-        agent = RunningAgent(None, url=url, key="tm_k", **options).start()
+        agent = start.agent = RunningAgent(None, url=url, key="tm_k", **options).start()
         started.append(agent)
         return agent
 
@@ -81,61 +115,99 @@ def join(foreign):
         agent.stop()
 
 
-def job_line(**changes):
-    job = {
-        "run_id": "r",
-        "target_url": "http://127.0.0.1:9/?mode=hold",
-        "points": [[0, 20]],
-        "duration": 20,
-    }
-    return json.dumps({"job": job | changes})
+def ticket(run="r", **changes):
+    keys = dict.fromkeys(("public", "secret", "master"), "k" * 40)
+    values = {"run": run, "worker": "eu-west/agent-1", "secret": f"secret-{run}-" + "x" * 20}
+    return json.dumps(values | {"keys": keys} | changes)
 
 
 def test_a_connection_has_four_runs_at_the_same_time(foreign, join):
     join()
     peer = foreign.peer()
     for number in range(6):
-        peer.send(json.dumps({"run": f"r{number}", "line": job_line()}))
-    refused = [foreign.frame(over="this agent has 4 runs already") for _ in range(2)]
-    assert [frame["run"] for frame in refused] == ["r4", "r5"]
-    peer.send(json.dumps({"run": "r0", "order": "kill"}))
-    foreign.frame(run="r0", over="")
-    peer.send(json.dumps({"run": "r6", "line": job_line()}))
-    assert "started" in foreign.frame(run="r6")["line"]
+        peer.send(ticket(f"r{number}"))
+    tunnels = {tunnel.run: tunnel for tunnel in (foreign.tunnel() for _ in range(6))}
+    assert tunnels["r0"].secret == "secret-r0-" + "x" * 20
+    for refused in ("r4", "r5"):
+        assert tunnels[refused].reason() == "this agent has 4 runs already"
+    for number in range(4):
+        assert tunnels[f"r{number}"].receive() == b"eu-west/agent-1\n"
+    tunnels["r0"].close()
+    eventually(lambda: "run r0: ended" in join.agent.said)
+    peer.send(ticket("r6"))
+    assert foreign.tunnel().receive() == b"eu-west/agent-1\n"
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    "message",
     [
-        ({"points": [[0, 3e8]]}, "the highest rate of the curve is 300,000,000"),
-        ({"points": [[0, 3e8]], "max_rps": 10}, "the highest rate of the curve is 300,000,000"),
-        ({"target_url": "http://8.8.8.8/"}, "is public"),
-        ({"probe": {"url": "http://169.254.169.254/", "wait": 1}}, "is link-local"),
-        ({"against": {"target_url": "http://[fd00:ec2::23]/"}}, "is a metadata service"),
+        "hello",
+        "[]",
+        "null",
+        '{"run": "r", "line": "{}"}',
+        ticket(run="../profiles"),
+        ticket(run=""),
+        ticket(secret="short"),
+        ticket(secret="x" * 30 + "\r\nHost: evil.test"),
+        ticket(worker=""),
+        ticket(keys={}),
+        ticket(keys={"public": "k", "secret": "k", "master": "k"}),
+        ticket(command="rm -rf /"),
     ],
 )
-def test_what_a_server_may_not_ask_for_is_refused(foreign, join, changes, reason):
-    join()
-    foreign.peer().send(json.dumps({"run": "r", "line": job_line(**changes)}))
-    assert reason in json.loads(foreign.frame(run="r")["line"])["message"]
+def test_what_is_no_ticket_ends_the_connection(foreign, join, message):
+    agent = join()
+    foreign.peer().send(message)
+    eventually(lambda: any("the peer sent an invalid message" in line for line in agent.said))
+    assert not any("started" in line for line in agent.said)
 
 
-def test_the_server_itself_is_not_loaded(foreign, join):
-    join()
-    url = f"http://localhost:{foreign.port}/"
-    foreign.peer().send(json.dumps({"run": "r", "line": job_line(target_url=url)}))
-    failed = json.loads(foreign.frame(run="r")["line"])
-    assert "the server of this agent" in failed["message"]
+def test_a_flood_of_tickets_ends_the_connection(foreign, join):
+    agent = join()
+    peer = foreign.peer()
+    for number in range(50):
+        peer.send(ticket(f"r{number}"))
+    eventually(lambda: any("the peer sent an invalid message" in line for line in agent.said))
+    assert sum("started" in line for line in agent.said) <= 4
 
 
-def test_the_certificates_are_those_of_the_agents_machine(foreign, join, tmp_path):
-    join(ca_file="/etc/agent.pem")
-    log = tmp_path / "log"
-    url = f"http://127.0.0.1:9/?log={log}"
-    line = job_line(target_url=url, ca_file="/etc/shadow")
-    foreign.peer().send(json.dumps({"run": "r", "line": line}))
-    foreign.frame(run="r", over="")
-    assert json.loads(log.read_text().splitlines()[0])["job"]["ca_file"] == "/etc/agent.pem"
+HELD = """
+import os, sys, time
+line = sys.stdin.readline()
+with open(sys.argv[1] + ".part", "w") as file:
+    file.write(line)
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+while not os.path.exists(sys.argv[1] + ".go"):
+    time.sleep(0.01)
+reading, writing = os.pipe()
+os.write(writing, line.encode())
+os.set_inheritable(writing, True)  # or the input would end
+os.dup2(reading, 0)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Writes the first line to a file, and waits for another one before it becomes the worker."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="execv keeps the process")
+def test_a_strangers_connection_is_not_carried_and_keeps_the_worker_from_nothing(
+    foreign, join, tmp_path
+):
+    path = tmp_path / "role"
+    join(engine_command=[sys.executable, "-c", HELD, str(path), *FAKE_ENGINE])
+    foreign.peer().send(ticket())
+    eventually(path.exists)
+    port = json.loads(path.read_text())["worker"]["port"]
+    with contextlib.ExitStack() as opened:
+        strangers = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            for _ in range(30)
+        ]
+        for stranger in strangers[:10]:
+            assert stranger.recv(1) == b""
+        path.with_suffix(".go").touch()
+        assert foreign.tunnel().receive() == b"eu-west/agent-1\n"
+        for stranger in strangers[10:]:
+            assert stranger.recv(1) == b""
 
 
 def test_a_silent_first_address_of_the_server_does_not_keep_the_agent_away(

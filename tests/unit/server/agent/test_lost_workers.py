@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from hdrh.histogram import HdrHistogram
 
@@ -77,7 +78,9 @@ def test_a_lost_workers_share_moves_and_what_it_did_not_send_is_shortfall(
         eventually(lambda: time.monotonic() > began + 2)
         os.kill(engine_of(agents[1]), signal.SIGKILL)
         eventually(lambda: time.monotonic() > began + 5)
+        orphan = engine_of(agents[2])
         agents[2].kill()
+        eventually(lambda: not psutil.pid_exists(orphan), patience=4)
         row = eventually(
             lambda: next((row for row in api.rows() if row["runId"] == run_id), None), patience=30
         )

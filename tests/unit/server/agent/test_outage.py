@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidMessage
 from websockets.frames import Close
 
-from tm_cli.server.agent import why_closed, why_not_opened
+from tm_cli.server.agent.server_connection import why_closed, why_not_opened
 
 NO_ROUTE = os.strerror(errno.EHOSTUNREACH).lower()
 

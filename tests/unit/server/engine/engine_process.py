@@ -179,7 +179,10 @@ class EngineProcess:
         self._process.stdin.close()
 
     def wait_for(
-        self, name: str, accept: Callable[[dict[str, Any]], bool] = lambda event: True
+        self,
+        name: str,
+        accept: Callable[[dict[str, Any]], bool] = lambda event: True,
+        patience: float = PATIENCE,
     ) -> dict[str, Any]:
         """The first event of this name that is acceptable; waits for it."""
 
@@ -187,7 +190,7 @@ class EngineProcess:
             return next((e for e in self.events if e["event"] == name and accept(e)), None)
 
         with self._news:
-            self._news.wait_for(lambda: found() or self._is_over, PATIENCE)
+            self._news.wait_for(lambda: found() or self._is_over, patience)
         event = found()
         assert event, f"no {name} among {self.events}"
         return event

@@ -200,3 +200,29 @@ def test_a_broken_input_aborts_too() -> None:
     with pytest.raises(OSError, match="gone"):
         execute_commands(broken(), obedient)
     assert obedient.done == ["pause", "abort"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "steps", "senders"),
+    [
+        (100, None, 256),
+        (5, [{"request": "/"}, {"think": "3s"}, {"request": "/"}], 256),
+        (100, [{"request": "/"}, {"think": "1s..3s"}, {"request": "/"}], 500),
+        (100, [{"request": "/", "weight": 1}, {"request": "/", "weight": 2}], 256),
+        (1000, [{"request": "/"}, {"think": "60s"}, {"request": "/"}], 3600),
+    ],
+)
+def test_visitors_get_as_many_senders_as_they_occupy(
+    rate: float, steps: list[dict[str, Any]] | None, senders: int
+) -> None:
+    points = [(0.0, 0.0), (5.0, rate), (10.0, 0.0)]
+    job = EngineJob(
+        run_id="r",
+        target_url="http://localhost/",
+        points=points,
+        duration=10,
+        interpolation="LINEAR",
+        steps=steps,
+    )
+    assert job.senders(256) == senders
+    assert job.senders(5000) == 5000

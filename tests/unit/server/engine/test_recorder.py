@@ -6,9 +6,7 @@ from hdrh.histogram import HdrHistogram
 
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.played import (
-    MOST_STEPS,
     OTHER_ERRORS,
-    OTHER_STEPS,
     Names,
     Played,
     StepCounts,
@@ -21,6 +19,7 @@ from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.validation import merge_encoded, new_histogram
 from tm_cli.values.failures import CHECK_FAILED, UNEXPECTED_STATUS
 from tm_cli.values.load_curve import Curve
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 
 def about(microseconds: int) -> object:

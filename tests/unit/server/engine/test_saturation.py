@@ -40,6 +40,16 @@ FLAKY = Flags(flaky_dispatch=True)
         pytest.param(LoadSample(service_p99=0.85), DOWNSTREAM, id="near-the-timeout"),
         pytest.param(LoadSample(lost=0.06), FLAKY, id="answers-missing"),
         pytest.param(
+            LoadSample(held=0.5, is_full=True, cpu=0.2, thinking=0.4),
+            DOWNSTREAM,
+            id="visitors-held-by-the-target",
+        ),
+        pytest.param(
+            LoadSample(held=0.5, is_full=True, cpu=0.2, thinking=0.6),
+            GENERATOR,
+            id="too-few-senders-for-visitors-who-think",
+        ),
+        pytest.param(
             LoadSample(service_p99=1.0, lost=1.0, cpu=0.99),
             Flags(generator_saturated=True, downstream_saturated=True, flaky_dispatch=True),
             id="everything-at-once",

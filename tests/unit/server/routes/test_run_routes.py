@@ -84,7 +84,6 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "max_rps": 10_000.0,
         "share": {"index": 0, "count": 1},
         "hold": False,
-        "watchdog_timeout": None,
         "probe": {"url": None, "addresses": None, "wait": 0.0},
         "expect_status": None,
         "ca_file": None,
@@ -92,6 +91,13 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "visit_timeout": None,
         "data": [],
         "client_certificate": None,
+        "tokens": {},
+        "http_version": None,
+        "steps": None,
+        "checks": None,
+        "cookies": False,
+        "follow_redirects": 0,
+        "origins": [],
     }
 
 

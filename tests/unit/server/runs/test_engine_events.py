@@ -10,11 +10,8 @@ from hdrh.histogram import HdrHistogram
 
 from tests.unit.server.running_agent import RunningAgent
 from tests.unit.server.running_server import Api
-from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.validation import UnreadableHistogram, add_encoded, check_encoded, new_histogram
-from tm_cli.server.workers.agent_protocol import Frame
 from tm_cli.server.workers.engine_events import parse_event
-from tm_cli.server.workers.remote_workers import RemoteEngine
 
 FLAGS = dict.fromkeys(["generator_saturated", "downstream_saturated", "flaky_dispatch"], False)
 BUCKET = {
@@ -30,7 +27,6 @@ FINISHED = {
 STEP = {"completed": 2, "codes": {"200": 2}, "failures": {}, "response": ""}
 STEPS = {"event": "steps", "index": 0, "side": 0, "steps": {"/cart": STEP}}
 STARTED = {"event": "started", "at": "2026-01-31T12:00:00Z"}
-JOB = EngineJob(run_id="r", target_url="http://127.0.0.1:1/", points=[(0, 1)], duration=1)
 WHOLE = [BUCKET, STEPS, PROGRESS, FINISHED, STARTED, {"event": "paused", "elapsed": 0}]
 
 NO_COUNTS = [
@@ -179,12 +175,3 @@ def test_a_malformed_event_ends_the_run_and_nothing_else(server, tmp_path, regio
             assert api.get(f"/history/{row['id']}").status_code == 200
         assert api.judged(api.start(good))["autoVerdict"] == "NO_BASELINE"
     agent.stop()
-
-
-def test_an_agent_that_sends_more_than_can_be_processed_is_over():
-    sent = []
-    engine = RemoteEngine(JOB, sent.append)
-    for _ in range(20):
-        engine.take(Frame("r", line="x" * 1_000_000))
-    assert engine.last_error == "it sends more than can be processed"
-    assert sent[-1] == Frame("r", order="kill")

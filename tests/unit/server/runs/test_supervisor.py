@@ -33,7 +33,7 @@ def supervisor(database, *, judge=lambda history_id: None, concurrent_runs=4):
         runs=RunStore(database),
         history=history,
         clock=SystemClock(),
-        launch=launch_with(Agents(), FAKE_ENGINE, slots=1, clock=SystemClock()),
+        launch=launch_with(Agents(), FAKE_ENGINE, slots=1),
         judge=judge,
         concurrent_runs=concurrent_runs,
     )

@@ -1,47 +1,16 @@
 import asyncio
+import json
 
 import pytest
 
 from tm_cli.server.workers.agent_protocol import (
     HEARTBEAT,
-    KILL,
-    Frame,
+    TunnelTicket,
     agent_name,
     agent_refusal,
-    exchange_frames,
+    exchange_messages,
     region_refusal,
 )
-
-FRAMES = [
-    Frame("r", line='{"event": "ready"}'),
-    Frame("r", line=""),
-    Frame("r", order=KILL),
-    Frame("r", over=""),
-    Frame("r", over="out of files"),
-]
-
-
-@pytest.mark.parametrize("frame", FRAMES)
-def test_frames_arrive_as_they_were_sent(frame):
-    assert Frame.decode(frame.encode()) == frame
-
-
-def test_a_sign_of_life_is_no_frame():
-    assert Frame.decode(HEARTBEAT) is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "[]", "null", "1", "{", '{"run": "r"}', '{"line": "x"}', '{"run": 1, "line": "x"}',
-        '{"run": "r", "line": null}', '{"run": "r", "line": "x", "over": ""}',
-        '{"run": "r", "what": "x"}', '{"run": "r", "line": {}}',
-        r'{"run": "\ud800", "line": "x"}', r'{"run": "r", "over": "\udfff"}',
-    ],
-)  # fmt: skip
-def test_what_is_no_frame_is_refused(text):
-    with pytest.raises(ValueError):
-        Frame.decode(text)
 
 
 class Peer:
@@ -68,45 +37,51 @@ def conversation(*texts, outgoing=()):
 
     async def scenario():
         peer, taken, queue = Peer(*texts), [], asyncio.Queue()
-        for frame in outgoing:
-            queue.put_nowait(frame)
+        for message in outgoing:
+            queue.put_nowait(message)
+
+        def take(message):
+            if message == {"no": "ticket"}:
+                raise ValueError("no ticket")
+            taken.append(message)
+
         with pytest.raises(ConnectionError) as ended:
-            await exchange_frames(
-                peer.receive, peer.send, queue, taken.append, beat=0.01, silence_limit=0.1
+            await exchange_messages(
+                peer.receive, peer.send, queue, take, beat=0.01, silence_limit=0.1
             )
         return taken, peer.got, str(ended.value)
 
     return asyncio.run(asyncio.wait_for(scenario(), 5))
 
 
-def test_frames_are_taken_in_order_until_the_peer_is_gone():
+def test_messages_are_taken_in_order_until_the_peer_is_gone():
     taken, _, ended = conversation(
-        FRAMES[0].encode(), HEARTBEAT, FRAMES[4].encode(), ConnectionError("it was closed")
+        '{"a": 1}', HEARTBEAT, '{"b": 2}', ConnectionError("it was closed")
     )
-    assert taken == [FRAMES[0], FRAMES[4]]
+    assert taken == [{"a": 1}, {"b": 2}]
     assert ended == "it was closed"
 
 
-def test_frames_are_sent_in_order_with_signs_of_life_after_them():
-    _, got, ended = conversation(outgoing=FRAMES)
-    assert got[:5] == [frame.encode() for frame in FRAMES]
-    assert set(got[5:]) == {HEARTBEAT}
+def test_messages_are_sent_in_order_with_signs_of_life_after_them():
+    _, got, ended = conversation(outgoing=[{"a": 1}, {"b": "é"}])
+    assert [json.loads(text) for text in got[:2]] == [{"a": 1}, {"b": "é"}]
+    assert set(got[2:]) == {HEARTBEAT}
     assert ended == "no message for 0.1 s"
 
 
 @pytest.mark.parametrize("steps", range(8))
-@pytest.mark.parametrize("comes", ["from the peer", "from an engine"])
-def test_an_exchange_can_be_ended_in_the_moment_in_which_a_frame_comes(comes, steps):
+@pytest.mark.parametrize("comes", ["from the peer", "for the peer"])
+def test_an_exchange_can_be_ended_in_the_moment_in_which_a_message_comes(comes, steps):
     async def scenario():
         peer, queue = Peer(), asyncio.Queue()
         exchange = asyncio.create_task(
-            exchange_frames(peer.receive, peer.send, queue, lambda _: None)
+            exchange_messages(peer.receive, peer.send, queue, lambda _: None)
         )
         await yield_to_others(10)
         if comes == "from the peer":
             peer.texts.put_nowait(HEARTBEAT)
         else:
-            queue.put_nowait(FRAMES[0])
+            queue.put_nowait({"a": 1})
         await yield_to_others(steps)
         exchange.cancel()
         await yield_to_others(10)
@@ -120,8 +95,20 @@ async def yield_to_others(times):
         await asyncio.sleep(0)
 
 
-def test_a_peer_that_makes_no_sense_is_left():
-    assert conversation("hello")[2] == "the peer sent an invalid message"
+@pytest.mark.parametrize("text", ["hello", "", "{", "[" * 100_000, '{"no": "ticket"}'])
+def test_a_peer_that_makes_no_sense_is_left(text):
+    assert conversation(text)[2] == "the peer sent an invalid message"
+
+
+def test_secrets_of_a_ticket_are_not_shown():
+    keys = dict.fromkeys(("public", "secret", "master"), "k" * 40) | {"secret": "K" * 40}
+    ticket = TunnelTicket(run="r", worker="eu/a", secret="s" * 43, keys=keys)
+    assert "K" * 40 not in repr(ticket)
+    assert "s" * 43 not in repr(ticket)
+    with pytest.raises(ValueError) as refused:
+        TunnelTicket.model_validate(ticket.model_dump() | {"run": "a b"})
+    assert "K" * 40 not in str(refused.value)
+    assert "s" * 43 not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["eu-west", "a", "1.2_3", "x" * 30])

@@ -10,7 +10,7 @@ from functools import cache
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.played import MOST_STEPS, OTHER_STEPS, Names
+from tm_cli.server.engine.played import Names
 from tm_cli.server.engine.saturation import Flags, any_flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.validation import UnreadableHistogram, add_encoded, new_histogram, quantiles_ms
@@ -24,6 +24,7 @@ from tm_cli.server.workers.engine_events import (
     StepBucket,
     TransferCounts,
 )
+from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
 
 Key = tuple[int, int]
 """Index and side of a bucket."""
@@ -312,6 +313,7 @@ class Aggregate:
                 side,
                 _summed(counts.bodies for counts in found),
                 sum(counts.repeated for counts in found),
+                next((counts.protocol for counts in found if counts.protocol), ""),
             )
             for side, found in sorted(sides.items())
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tm_cli.server.engine.distributed.aggregate import Aggregate, WholePlan, WorkerState
@@ -90,6 +90,10 @@ class Coordinator:
             self._command_all(command)
         elif self._is_stopping:
             self._finish(0.0)
+
+    def renew(self, values: Mapping[str, str]) -> None:
+        """Pass other values of the job's tokens on to all."""
+        self._command_all("renew", values=dict(values))
 
     def connected(self, now: float) -> None:
         """All workers have their jobs, and may take their time to get ready from now on."""

@@ -25,7 +25,12 @@ from tm_cli.server.engine.distributed.runners import (
 )
 from tm_cli.server.engine.job import MAX_SLOTS
 from tm_cli.server.engine.protocol import EventWriter
-from tm_cli.server.workers.engine_events import EngineStarted, event_fields, parse_event
+from tm_cli.server.workers.engine_events import (
+    EngineFailed,
+    EngineStarted,
+    event_fields,
+    parse_event,
+)
 from tm_cli.values.text import sanitize
 
 _LOG = logging.getLogger(__name__)
@@ -36,10 +41,11 @@ _ABORT_TIMEOUT = 2.0
 class _Command(BaseModel):
     """A line from the server."""
 
-    command: Literal["pause", "resume", "stop", "finish", "gone"]
+    command: Literal["pause", "resume", "stop", "finish", "gone", "renew"]
     at: Annotated[float, Field(ge=0), AllowInfNan(False)] = 0.0
     worker: str = ""
     reason: str = ""
+    values: dict[str, str] = {}
 
 
 class Master:
@@ -52,6 +58,7 @@ class Master:
         self._inboxes = [Inbox() for _ in role.workers]
         self._lost: set[str] = set()
         self._is_dealt = False
+        self._has_failed = False
         self._news = Event()
         self._may_deal = Event()
         self._deadline = float("inf")
@@ -68,8 +75,11 @@ class Master:
         self._runner = SecureMaster(surroundings, role.keys, role.workers, self._lose)
         self._runner.register_message("tm_report", self._on_lines)
 
-    def run(self, lines: Iterator[bytes]) -> None:
-        """Lead the run to its end; `lines` are commands, and their end aborts it."""
+    def run(self, lines: Iterator[bytes]) -> bool:
+        """Lead the run to its end; False if it has failed.
+
+        `lines` are commands, and their end aborts the run.
+        """
         self._events.write("listening", port=self._runner.port)
         gevent.spawn(self._obey, lines)
         self._wait_for_workers()
@@ -82,6 +92,7 @@ class Master:
             self._news.clear()
         self._carry_out()
         self._runner.quit()
+        return not self._has_failed
 
     def stop(self) -> None:
         self._coordinator.command("stop")
@@ -136,6 +147,7 @@ class Master:
         events, self._coordinator.events = self._coordinator.events, []
         for event in events:
             name, fields = event_fields(event)
+            self._has_failed |= isinstance(event, EngineFailed)
             if isinstance(event, EngineStarted):  # the clocks of other hosts may be wrong
                 fields["at"] = _now()
             self._events.write(name, **fields)
@@ -201,6 +213,8 @@ class Master:
                 self._lose(command.worker, command.reason)
             case "finish":
                 self._coordinator.command("finish", at=command.at)
+            case "renew":
+                self._coordinator.renew(command.values)
             case name:
                 self._coordinator.command(name)
 

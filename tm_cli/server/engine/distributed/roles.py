@@ -62,8 +62,10 @@ class WorkerRole(_Line):
     """A worker of a run: where its master is reached, and what this host permits.
 
     It loads no target that this host's own rule does not allow: none at a public address without
-    `allow_public`, and not the `server` itself. Only a local worker `trusts_addresses` that the
-    master names. `ca_file` has certificates of targets to trust.
+    `allow_public`, and not the `server` itself. It runs no code but that of the `locustfiles` that
+    this host's owner has named, which may read some of the `variables`. Only a worker on the
+    server's machine `trusts_addresses`, and paths of locustfiles, that the master names. `ca_file`
+    has certificates of targets to trust.
     """
 
     host: str = "127.0.0.1"
@@ -74,6 +76,8 @@ class WorkerRole(_Line):
     server: str | None = None
     ca_file: str | None = None
     trusts_addresses: bool = False
+    locustfiles: tuple[str, ...] = ()
+    variables: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def to_line(self) -> str:
         """The first line of the process; it holds keys, so it is for standard input alone."""

@@ -13,6 +13,7 @@ from gevent.event import Event
 from locust.exception import RPCError
 from locust.rpc import Message
 
+from tm_cli.server.engine.distributed.host_rule import allowed
 from tm_cli.server.engine.distributed.outbox import Outbox
 from tm_cli.server.engine.distributed.roles import WorkerRole
 from tm_cli.server.engine.distributed.runners import (
@@ -22,17 +23,14 @@ from tm_cli.server.engine.distributed.runners import (
     Slot,
     environment,
 )
-from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError, rate_refusal
-from tm_cli.server.engine.load_test import LoadTest, allow_connections
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError
+from tm_cli.server.engine.load_test import LoadTest, allow_connections, check_open_files
 from tm_cli.server.engine.protocol import Patience, carry_out
-from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 
-MAX_RATE = 10_000.0
-"""Requests per second of a run; a server refuses more."""
 _COALESCE = 0.02  # seconds in which lines are collected for one message
 _POLL = 0.1
-_LEAVING = 1.0  # seconds for the load to end, and again for the last results to arrive
+_LEAVING = 0.5  # seconds for the load to end, and again for the last results to arrive
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +40,6 @@ class Worker:
 
     def __init__(self, role: WorkerRole) -> None:
         self._role = role
-        self._rule = TargetRule(allow_public=role.allow_public, server=role.server)
         self._news = Event()
         self._outbox = Outbox(self._news.set)
         self._patience: Patience | None = None
@@ -80,7 +77,7 @@ class Worker:
             surroundings,
             self._role,
             messages,
-            most=allow_connections(MAX_SLOTS),
+            most=allow_connections(2 * MAX_SLOTS),
             on_senders=self._on_senders,
             on_quit=lambda finish: gevent.spawn(self._leave, finish),
         )
@@ -132,9 +129,10 @@ class Worker:
 
     def _play(self, document: dict[str, Any]) -> None:
         try:
-            changes = self._allowed(EngineJob.parse(document))
+            changes = asyncio.run(allowed(EngineJob.parse(document), self._role))
             self._has_senders.wait()
             job = EngineJob.parse({**document, **changes, "slots": self._senders})
+            check_open_files(job)
             self._load_test = LoadTest(
                 job, self._outbox, start_slots=self._start_slots, patience=self._patience
             )
@@ -151,28 +149,6 @@ class Worker:
         self._serve = serve
         self._may_serve.set()
         return self._runner
-
-    def _allowed(self, job: EngineJob) -> dict[str, Any]:
-        """What this host changes in the job before it runs it; raises `Refusal`.
-
-        The master has no say in which files are read here, nor in which addresses are loaded.
-        """
-        if refusal := rate_refusal(job, MAX_RATE):
-            raise Refusal(refusal)
-        changes: dict[str, Any] = {"ca_file": self._role.ca_file}
-        if not self._role.trusts_addresses:
-            changes |= asyncio.run(self._addresses(job))
-        return changes
-
-    async def _addresses(self, job: EngineJob) -> dict[str, Any]:
-        found: dict[str, Any] = {"addresses": await self._rule.check(job.target_url)}
-        if job.probe and job.probe.url:
-            addresses = await self._rule.check(job.probe.url)
-            found["probe"] = {**job.probe.model_dump(), "addresses": addresses}
-        if job.against:
-            addresses = await self._rule.check(job.against.target_url)
-            found["against"] = {**job.against.model_dump(), "addresses": addresses}
-        return found
 
     def _send_news(self) -> None:
         """Send each line soon; the reports of Locust repeat what has not arrived."""

@@ -6,13 +6,17 @@ import sys
 from collections.abc import Iterator
 
 from tm_cli.server.engine.locustfiles.reference import LocustfilePlace
-from tm_cli.server.targets import address_refusal, is_own_address, plain
+from tm_cli.server.targets import IPAddress, address_refusal, is_own_address, plain
 
 _EVENTS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
 
 
 class TargetRefused(OSError):
-    """The target rule does not allow a connection."""
+    """The target rule does not allow a connection to this address."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"the locustfile may not connect to {address}: {reason}")
+        self.address = address
 
 
 def enforce(place: LocustfilePlace) -> None:
@@ -35,17 +39,20 @@ def _check(destination: object, place: LocustfilePlace) -> None:
     host, port = destination[:2]
     for address in _addresses(host):
         refusal = address_refusal(address, allow_public=place.allow_public)
-        if refusal is None and port in place.own_ports and _is_here(plain(address)):
-            refusal = f"{address}:{port} is the server of this run"
+        if refusal is None and _is_server(plain(address), port, place):
+            refusal = "it is the server of this run"
         if refusal:
-            raise TargetRefused(f"the locustfile may not connect to {host}:{port}: {refusal}")
+            shown = f"[{host}]" if ":" in str(host) else host
+            raise TargetRefused(f"{shown}:{port}", refusal)
 
 
-def _is_here(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return address.is_loopback or is_own_address(address)
+def _is_server(address: IPAddress, port: object, place: LocustfilePlace) -> bool:
+    if (str(address), port) in place.servers:
+        return True
+    return port in place.own_ports and (address.is_loopback or is_own_address(address))
 
 
-def _addresses(host: object) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+def _addresses(host: object) -> Iterator[IPAddress]:
     text = host.decode("latin-1") if isinstance(host, bytes | bytearray) else str(host)
     try:
         yield ipaddress.ip_address(text.partition("%")[0])

@@ -27,10 +27,11 @@ from tm_cli.server.engine.locustfiles.visits import (
 )
 from tm_cli.server.engine.played import Played, StepResult
 from tm_cli.server.engine.sender import TargetClient
-from tm_cli.values.failures import CHECK_FAILED
+from tm_cli.values.failures import CHECK_FAILED, LOCUSTFILE_ERROR, TARGET_REFUSED
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_CHECK = 80  # characters of what the file says about a failed check
+_LONGEST_EVENT = 45.0  # seconds; after a minute without an event a load generator is given up
 _LOGGED = 5  # errors of the file that are written to the log with their traceback
 _MOST_ERRORS = 1000  # different errors that Locust's own statistics keep
 
@@ -57,6 +58,7 @@ class Scenario:
     def __init__(self, job: EngineJob, locustfile: JobLocustfile, on_quit: Callable[[], None]):
         if locustfile.place is not None:
             enforce(locustfile.place)
+        logging.getLogger("locust").setLevel(logging.CRITICAL)  # what it logs is a result here
         self.classes = load_users(locustfile)
         count_think_time()
         _trust(job.ca_file)
@@ -68,16 +70,15 @@ class Scenario:
         self.environment = self._environment(job)
 
     def begin(self) -> None:
-        """Fire the file's `test_start`."""
-        self.environment.events.test_start.fire(environment=self.environment)
+        """Fire the file's `test_start`; raises JobError when that takes too long."""
         self._is_running = True
+        self._fire("test_start")
 
     def end(self) -> None:
         """Fire its `test_stop`; raises JobError when the file says that the run is none."""
         self._is_running = False
-        events = self.environment.events
-        events.test_stop.fire(environment=self.environment)
-        events.quitting.fire(environment=self.environment, reverse=True)
+        self._fire("test_stop")
+        self._fire("quitting", reverse=True)
         if self._ended_by_file:
             raise JobError(f"the locustfile {self._file.file} has ended the run (runner.quit)")
         if code := self.environment.process_exit_code:
@@ -90,9 +91,19 @@ class Scenario:
         return VisitorClient(job, target, self)
 
     def quit(self) -> None:
-        if self._is_running:
+        if self._is_running and not self._ended_by_file:
             self._ended_by_file = True
             self._on_quit()
+
+    def _fire(self, name: str, **how: bool) -> None:
+        """Fire an event; none of ours are written until its listeners return."""
+        try:
+            with gevent.Timeout(_LONGEST_EVENT, JourneyTimeout):
+                getattr(self.environment.events, name).fire(environment=self.environment, **how)
+        except JourneyTimeout:
+            raise JobError(
+                f"{name} of the locustfile {self._file.file} takes longer than {_LONGEST_EVENT:g} s"
+            ) from None
 
     def _environment(self, job: EngineJob) -> Environment:
         # the file's listeners are those of the module `locust`
@@ -103,7 +114,7 @@ class Scenario:
             locustfile=self._file.file,
             tags=list(self._file.tags) or None,
             catch_exceptions=False,
-            parsed_options=self._options(),
+            parsed_options=self._options(base_url(job.targets[0])),
         )
         environment.runner = _Runner(environment)
         environment.runner.on_quit = self.quit
@@ -112,10 +123,10 @@ class Scenario:
         locust.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
         return environment
 
-    def _options(self) -> Any:
-        """What the file's own command-line arguments are without a command line."""
+    def _options(self, host: str) -> Any:
+        """What the file's own command-line arguments are where only the host is given."""
         try:
-            return get_parser(default_config_files=[]).parse_args([])
+            return get_parser(default_config_files=[]).parse_args(["--host", host])
         except SystemExit:  # it has written what is missing
             raise JobError(
                 f"the locustfile {self._file.file} needs arguments of the command line, which "
@@ -142,7 +153,17 @@ class Scenario:
         if self._logged < _LOGGED and self._file.place is not None:
             self._logged += 1
             said = reason(exception, self._file.place)
-            _LOG.warning("%s: %s", self._file.file, said, exc_info=(type(exception), exception, tb))
+            begin = _own_part(tb, self._file.place.path)
+            about = (type(exception), exception, begin)
+            _LOG.warning("%s: %s", self._file.file, said, exc_info=about)
+
+
+def _own_part(tb: Any, path: str) -> Any:
+    """The traceback from the file on."""
+    found = tb
+    while found is not None and found.tb_frame.f_code.co_filename != path:
+        found = found.tb_next
+    return found or tb
 
 
 def result_of(exception: BaseException | None, response: Any) -> int | str:
@@ -156,7 +177,7 @@ def result_of(exception: BaseException | None, response: Any) -> int | str:
         return status if 100 <= status < 400 else 200
     if refused := next((e for e in _causes(exception) if isinstance(e, TargetRefused)), None):
         _LOG.warning("%s", refused)
-        return type(refused).__name__
+        return f"{TARGET_REFUSED} {refused.address}"
     if isinstance(exception, CatchResponseError):
         return f"{CHECK_FAILED} {str(exception)[:_LONGEST_CHECK]}"
     return status if status >= 400 else type(exception).__name__
@@ -197,7 +218,7 @@ class VisitorClient:
             visit.fail("JourneyTimeout")
         except Exception as error:  # whatever it is, it is a result
             self.error = error
-            visit.fail(type(error).__name__)
+            visit.fail(f"{LOCUSTFILE_ERROR} {type(error).__name__}")
         return visit.played()
 
     def connect(self) -> int | str:

@@ -16,6 +16,7 @@ from locust.exception import (
 )
 
 from tm_cli.server.engine.played import Played, StepResult
+from tm_cli.values.failures import LOCUSTFILE_ERROR
 
 _ENDS = {"interrupt", "InterruptTaskSet", "StopUser"}
 """What a task set says that ends by itself."""
@@ -33,16 +34,14 @@ class Visit:
     def __init__(self) -> None:
         self.steps: list[StepResult] = []
         self.thinking = 0.0
-        self._error: int | str | None = None
+        self._error: str | None = None
 
     def add(self, step: StepResult) -> None:
         self.steps.append(step)
-        if isinstance(step.result, str):
+        if isinstance(step.result, str) or step.result >= 400:
             self.fail(f"{step.name}: {step.result}")
-        elif step.result >= 400:
-            self.fail(step.result)
 
-    def fail(self, error: int | str) -> None:
+    def fail(self, error: str) -> None:
         """The visitor counts under its first error."""
         if self._error is None:
             self._error = error
@@ -89,10 +88,11 @@ def _only(task: Task, on_stop_test: Callable[[], None]) -> Callable[[Any], None]
         except StopTest:
             on_stop_test()
         except Exception as error:
-            user.visit.fail(type(error).__name__)
-            user.environment.events.user_error.fire(
-                user_instance=user, exception=error, tb=error.__traceback__
-            )
+            user.visit.fail(f"{LOCUSTFILE_ERROR} {type(error).__name__}")
+            if not isinstance(task, type):  # a task set has told it already
+                user.environment.events.user_error.fire(
+                    user_instance=user, exception=error, tb=error.__traceback__
+                )
         raise StopUser
 
     return play

@@ -1,0 +1,48 @@
+"""Where a locustfile may connect to, by whatever library it does so."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.process
+
+ALWAYS = [
+    ("gevent", "127.0.0.1", 9, False),
+    ("gevent", "localhost", 9, False),
+    ("udp", "127.0.0.1", 9, False),
+    ("connect_ex", "::1", 9, False),
+    ("requests", "127.0.0.1", 9, False),
+    ("geventhttpclient", "127.0.0.1", 9, False),
+    ("gevent", "169.254.169.254", 80, True),
+    ("udp", "169.254.169.254", 80, True),
+    ("thread", "169.254.169.254", 80, True),
+    ("connect_ex", "fd00:ec2::254", 80, True),
+    ("connect_ex", "::ffff:169.254.169.254", 80, True),
+    ("gevent", "127.0.0.1", 4711, True),
+    ("geventhttpclient", "localhost", 4711, True),
+    ("gevent", "10.1.2.3", 443, True),
+    ("gevent", "0.0.0.0", 9, True),
+    ("udp", "224.0.0.1", 9, True),
+]
+PUBLIC = [
+    (way, "192.88.98.1" if way != "connect_ex" else "2600::1", 9)
+    for way in ("gevent", "connect_ex", "thread", "udp", "requests", "geventhttpclient")
+]
+
+
+@pytest.fixture(scope="module", params=["private", "public"])
+def refusals(request):
+    asked = [each[:3] for each in ALWAYS]
+    if request.param == "private":  # else the connections would be opened
+        asked += PUBLIC
+    command = [sys.executable, "-m", f"{__package__}.connect_to", json.dumps(asked), request.param]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return request.param, json.loads(done.stdout)
+
+
+def test_the_rule_holds_for_every_way_to_connect(refusals):
+    kind, found = refusals
+    expected = [each[3] for each in ALWAYS] + [True] * (len(found) - len(ALWAYS))
+    assert found == expected, kind

@@ -1,0 +1,1 @@
+"""The other end of `tm agent`: connections to a server, and worker processes on this machine."""

@@ -1,0 +1,80 @@
+"""What a worker's own machine permits, whatever its master asks for."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tm_cli.server.engine.distributed.roles import WorkerRole
+from tm_cli.server.engine.job import EngineJob, rate_refusal
+from tm_cli.server.engine.locustfiles.reference import JobLocustfile
+from tm_cli.server.targets import TargetRule
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.values.urls import port_of
+
+MAX_RATE = 10_000.0
+"""Requests per second of a run; a server refuses more."""
+
+
+async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
+    """The fields that this machine decides, before it plays a job; raises `Refusal`.
+
+    A master on another machine has no say in which code is run and which certificates are trusted
+    here, nor in which addresses are loaded.
+    """
+    if refusal := rate_refusal(job, MAX_RATE):
+        raise Refusal(refusal)
+    changes: dict[str, Any] = {"ca_file": role.ca_file}
+    if role.trusts_addresses:
+        return changes
+    changes |= await _addresses(job, role)
+    if job.locustfile:
+        changes["locustfile"] = _own_locustfile(job.locustfile, role)
+    return changes
+
+
+async def _addresses(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
+    """Everything that a job may connect to, with addresses that were judged here."""
+    rule = TargetRule(allow_public=role.allow_public, server=role.server)
+    found: dict[str, Any] = {
+        "addresses": await rule.check(job.target_url),
+        "origins": [
+            {"url": each.url, "addresses": await rule.check(each.url)} for each in job.origins
+        ],
+    }
+    if job.probe and job.probe.url:
+        addresses = await rule.check(job.probe.url)
+        found["probe"] = {**job.probe.model_dump(), "addresses": addresses}
+    if job.against:
+        addresses = await rule.check(job.against.target_url)
+        found["against"] = {**job.against.model_dump(), "addresses": addresses}
+    return found
+
+
+def _own_locustfile(wanted: JobLocustfile, role: WorkerRole) -> dict[str, Any]:
+    """The file where this machine has it; a path that a master names would be code of its own."""
+    from tm_cli.server.locustfiles import Locustfiles  # its imports take long
+
+    known = Locustfiles(
+        [Path(path) for path in role.locustfiles],
+        command="tm agent",
+        allow_public=role.allow_public,
+        servers=_servers(role.server),
+        environ=role.variables,
+    )
+    return known.job(wanted).model_dump(mode="json")
+
+
+def _servers(url: str | None) -> frozenset[tuple[str, int]]:
+    """The addresses of the server, as far as this machine can resolve its name."""
+    if url is None:
+        return frozenset()
+    parts = urlsplit(url)
+    port = port_of(parts)
+    with suppress(OSError, UnicodeError):
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        return frozenset((str(entry[4][0]), port) for entry in found)
+    return frozenset()

@@ -1,0 +1,1 @@
+"""Plays journeys: several requests for one arrival, with checks, extraction and cookies."""
