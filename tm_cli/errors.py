@@ -8,6 +8,7 @@ TmError                  error
   StartUnknown           start_unknown     7
   WaitTimeout            wait_timeout      6
   Undecided              undecided         5
+    TargetUntestable     untestable
   OutputError            output           73
   Interrupted            interrupted     128 + signal
 """
@@ -89,6 +90,12 @@ class Undecided(TmError):
 
     exit_code = ExitCode.UNDECIDED
     slug = "undecided"
+
+
+class TargetUntestable(Undecided):
+    """The service of a gate did not get ready, or it ended by itself: nothing can be decided."""
+
+    slug = "untestable"
 
 
 class OutputError(TmError):

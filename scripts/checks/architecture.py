@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "main": "cli runtime",
     "cli": "commands completion api gate render runtime settings",
     "commands": "api backends bisect cli completion demo doctor gate mcp render report runtime"
-    " selftest server settings setup",
+    " selftest server settings setup target",
     "mcp": "api backends cli commands gate render runtime",
     "backends": "api gate runtime",
     "render": "gate runtime selftest",
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "api": "runtime",
     "gate": "runtime",
     "bisect": "runtime",
+    "target": "api gate runtime",
     "runtime": "",
     **dict.fromkeys(BELOW_ALL, ""),
 }
@@ -53,7 +54,7 @@ ONLY_IN = {
     "mcp": "mcp/server.py",
     "mcp_types": "mcp/server.py",
     "platformdirs": "runtime/environment.py",
-    "psutil": "server/agent",
+    "psutil": "server/agent server/engine target/process_usage.py",
     "pydantic": "api report server",
     "rich": "render runtime/terminal.py",
     "starlette": "server",

@@ -50,12 +50,22 @@ def hostile_comparisons(say):
     return [comparison(say(), **texts), comparison(say(), verdict="FAIL")]
 
 
+def hostile_steps(say):
+    """As results, as comparisons and as those of a run in flight."""
+    words = {"name": say(), "verdict": say(), "responseCodes": {say(): 3}}
+    numbers = {"totalRequests": 9, "totalErrors": 1, "latencyQuantiles": {say(): 3.0}}
+    return [words | numbers | {"comparisons": hostile_comparisons(say)}, say()]
+
+
 def hostile_row(say):
     rows = {"profileName": say(), "runId": say(), "autoVerdict": say(), "region": say()}
     rows |= {"autoVerdictReasons": json.dumps([say(), {say(): say()}]), "tags": [say()]}
     rows |= {"responseCodes": json.dumps({say(): 3}), "outcome": say()}
     rows |= {"latencyQuantiles": json.dumps({say(): 3.0}), "notes": [say()]}
-    found = verdict_snapshot(*hostile_comparisons(say), baselineChoice=say())
+    rows |= {"steps": hostile_steps(say)}
+    found = verdict_snapshot(
+        *hostile_comparisons(say), baselineChoice=say(), steps=hostile_steps(say)
+    )
     return rows | {"autoCompareSnapshot": found}
 
 
@@ -81,16 +91,22 @@ def hostile_answer(path, say, chance):
     if path == "history/compare":
         latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
         items = chance.choice((hostile_comparisons(say), say()))
-        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items}
+        steps = {"steps": hostile_steps(say)}
+        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
     if path.startswith("history/"):
         against = chance.choice((None, other_side(targetUrl=say())))
         return detail(**hostile_row(say), against=against, **series())
     if path.endswith("/baseline"):
         return {"historyId": 7, "region": say(), "autoVerdict": say(), "startedAt": say()}
     if path.endswith(("/status", "/stop")):
-        return status(say(), runId=say(), responseCodeCounts={say(): 2}, waitingFor=say())
+        steps = hostile_steps(say)
+        counts = {say(): 2}
+        return status(say(), runId=say(), responseCodeCounts=counts, waitingFor=say(), steps=steps)
     words = {"name": say(), "targetUrl": say(), "httpMethod": say(), "region": say()}
-    return profile(**words, status=say(), interpolationMode=say())
+    gate = {"steps": {say(): {"p95": {"fail": 5}}, say(): say()}}
+    steps = [{"name": say(), "request": say()}, {"think": [say(), 2]}, {say(): say()}, say()]
+    shown = {"status": say(), "interpolationMode": say()}
+    return profile(**words, **shown, steps=steps, gate=gate)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import yaml
 from checks.pages import ROOT
 from tm_cli.exit_codes import ExitCode
 
-PATH = ROOT / "examples" / "kubernetes-agents.yaml"
+PATH = ROOT / "examples" / "kubernetes-agents.yml"
 DEPLOYMENT, POLICY = yaml.safe_load_all(PATH.read_text(encoding="utf-8"))
 POD = DEPLOYMENT["spec"]["template"]["spec"]
 (CONTAINER,) = POD["containers"]

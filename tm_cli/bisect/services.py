@@ -15,16 +15,14 @@ from typing import Protocol
 from tm_cli.bisect.repository import Commit, Repository
 from tm_cli.errors import TmError
 from tm_cli.runtime.clock import Clock
-from tm_cli.runtime.subprocesses import shell_command
+from tm_cli.runtime.subprocesses import describe_exit, last_lines, shell_command
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import sanitize
 
 LOOK_EVERY = 0.1
 PATIENCE = 5.0
 """Seconds that a service has to end by itself."""
 
 MOST_WORK_TREES = 4
-LAST_LINES = 8
 PORT_ATTEMPTS = 2  # another process may take a free port before the service does
 MARK = "TM_BISECT_ID"
 """The variable by which processes are known that a killed tm has left behind."""
@@ -56,10 +54,7 @@ class Untestable(TmError):
 
     def last_lines(self) -> list[str]:
         """Return how the log ends."""
-        with suppress(OSError):
-            text = self.log.read_bytes()[-20_000:].decode("utf-8", "replace")
-            return [sanitize(line) for line in text.splitlines() if line.strip()][-LAST_LINES:]
-        return []
+        return last_lines(self.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +92,7 @@ class CommitBuilds:
     logs: Path
     environ: Mapping[str, str]
     spawn: Callable[..., Process]
+    start_service: Callable[..., Process]
     clock: Clock
     note: Callable[[str], None]
     _built: dict[str, Path] = field(default_factory=dict)
@@ -122,7 +118,7 @@ class CommitBuilds:
 
     def _run_build(self, command: str, commit: Commit, place: Path) -> None:
         log = self._log(commit, "build")
-        process = self._spawn(command, commit, place, log)
+        process = self._start(self.spawn, command, commit, place, log)
         deadline = self.clock.monotonic() + self.commands.build_timeout
         try:
             while (code := process.poll()) is None:
@@ -143,7 +139,8 @@ class CommitBuilds:
         for attempt in range(PORT_ATTEMPTS):
             port = free_port()
             variables = {"PORT": str(port), "TM_PORT": str(port)}
-            process = self._spawn(self.commands.serve, commit, place, log, **variables)
+            start, command = self.start_service, self.commands.serve
+            process = self._start(start, command, commit, place, log, **variables)
             try:
                 host = self._await(process, commit, port, log, may_retry=attempt == 0)
                 if host is not None:
@@ -170,12 +167,18 @@ class CommitBuilds:
                 raise Untestable(commit, what, log)
             self.clock.sleep(LOOK_EVERY)
 
-    def _spawn(
-        self, command: str, commit: Commit, place: Path, log: Path, **variables: str
+    def _start(
+        self,
+        start: Callable[..., Process],
+        command: str,
+        commit: Commit,
+        place: Path,
+        log: Path,
+        **variables: str,
     ) -> Process:
         environ = {**self.environ, "TM_COMMIT": commit.id, **variables}
         try:
-            return self.spawn(shell_command(command, environ), environ, directory=place, output=log)
+            return start(shell_command(command, environ), environ, directory=place, output=log)
         except OSError as problem:
             raise TmError(f"the shell cannot be run: {problem.strerror}") from None
 
@@ -222,10 +225,6 @@ def end_leftovers(mark: str) -> None:
         with suppress(OSError):
             if wanted in entry.read_bytes().split(b"\0"):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
-
-
-def describe_exit(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def free_port() -> int:

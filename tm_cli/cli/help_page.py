@@ -14,6 +14,7 @@ GATE = "Gate"
 WAITING = "Waiting"
 COMPARISON = "Comparison"
 LOAD = "Load"
+TARGET = "Target"
 REPORTS = "Reports"
 GLOBAL = "Global"
 

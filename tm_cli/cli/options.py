@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tm_cli.cli.help_page import COMPARISON, GATE, LOAD, REPORTS, WAITING
+from tm_cli.cli.help_page import COMPARISON, GATE, LOAD, REPORTS, TARGET, WAITING
 from tm_cli.cli.session import CommandContext
 from tm_cli.completion.candidates import Words, complete_profiles, complete_verdicts, list_files
 from tm_cli.errors import ConfigurationError, UsageError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tm_cli.commands.shared.follow import WaitBehavior
-    from tm_cli.gate.checks import Check
+    from tm_cli.gate.checks import Condition
     from tm_cli.gate.live_limits import LiveLimit
     from tm_cli.gate.policy import Gate
     from tm_cli.values.verdict import Verdict
@@ -133,7 +133,7 @@ Assert = Annotated[
         "--assert",
         metavar="CHECK",
         help='Fail unless the run meets this condition, e.g. "p95<400ms", '
-        '"errors<1%" or "p99<+10%"; repeatable. [TM_ASSERT]',
+        '"errors<1%", "p99<+10%" or "target.cpu<80%"; repeatable. [TM_ASSERT]',
         rich_help_panel=GATE,
     ),
 ]
@@ -228,6 +228,49 @@ AskedAgainst = Annotated[
         rich_help_panel=COMPARISON,
     ),
 ]
+Serve = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND",
+        help="Start the service to test before the run, and end it with all its processes "
+        "afterwards; no shell reads the command.",
+        rich_help_panel=TARGET,
+    ),
+]
+ServeLog = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Output of the service. [a new file in the data directory]",
+        rich_help_panel=TARGET,
+    ),
+]
+TargetPid = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PID",
+        min=1,
+        help="Record CPU time and memory of this process and those below it.",
+        rich_help_panel=TARGET,
+    ),
+]
+Metric = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME=QUERY",
+        help="Record a query of --prometheus during the run; repeatable.",
+        rich_help_panel=TARGET,
+    ),
+]
+Prometheus = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Prometheus server for --metric; ${NAME} in it is an environment variable.",
+        rich_help_panel=TARGET,
+    ),
+]
 OnInterrupt = Annotated[
     InterruptAction | None,
     typer.Option(
@@ -318,12 +361,14 @@ class GateOptions:
         session: CommandContext,
         *,
         checks: list[str] | None = None,
+        metrics: Collection[str] | None = None,
         abort_if: Sequence[LiveLimit] = (),
         confirm: int = 0,
         last: bool = False,
     ) -> Gate:
         """Return the gate that flags and settings describe; sends nothing.
 
+        `metrics` are the names of what is recorded, where they are known.
         With `last` the verdicts of the start come before those of the settings: the gate has only
         what the flag names, until `complete_gate` adds the rest. Raises UsageError when a verdict
         is to fail and to warn, and ConfigurationError when a settings file is ignored.
@@ -338,7 +383,7 @@ class GateOptions:
         return Gate(
             fail_on=fail_on,
             warn_on=_read_warn_on(session, self.warn_on, fail_on),
-            checks=read_checks(checks or []),
+            checks=read_checks(checks or [], metrics),
             abort_if=tuple(abort_if),
             confirm=confirm,
             wait_timeout=session.setting("wait_timeout", self.wait_timeout),
@@ -361,6 +406,17 @@ class StartOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """A bundle: the service that is started for the run, and what is recorded of the target."""
+
+    serve: Serve = None
+    serve_log: ServeLog = None
+    target_pid: TargetPid = None
+    metric: Metric = None
+    prometheus: Prometheus = None
+
+
+@dataclass(frozen=True, slots=True)
 class WaitOptions:
     """A bundle: how the wait behaves, and where its outcome is reported."""
 
@@ -370,10 +426,13 @@ class WaitOptions:
     gitlab: GitLab = None
 
     @contextmanager
-    def open(self, session: CommandContext, *, fail_fast: bool = False) -> Iterator[WaitBehavior]:
+    def open(
+        self, session: CommandContext, *, fail_fast: bool = False, serves: bool = False
+    ) -> Iterator[WaitBehavior]:
         """Return how the wait behaves; an error inside is written to its reports as well.
 
-        In CI, nothing comes back to a run that is left going: Ctrl-C stops it.
+        In CI, nothing comes back to a run that is left going: Ctrl-C stops it, as it does where tm
+        `serves` the target and ends it.
         """
         from tm_cli.commands.shared.follow import WaitBehavior
         from tm_cli.commands.shared.report_sinks import read_sinks
@@ -381,9 +440,16 @@ class WaitOptions:
         chosen = session.setting("on_interrupt", self.on_interrupt)
         if chosen is None:
             chosen = "stop" if ci_platform(session.context.environ) else "detach"
+        if serves and self.on_interrupt is InterruptAction.DETACH:
+            raise UsageError(
+                "--on-interrupt detach contradicts --serve",
+                hint="the service ends with tm, and a run that goes on would have no target",
+            )
         reports = read_sinks(session, self.report or [], github=self.github, gitlab=self.gitlab)
         with reports.covering():
-            yield WaitBehavior(fail_fast, stop_on_interrupt=chosen == "stop", reports=reports)
+            yield WaitBehavior(
+                fail_fast, stop_on_interrupt=chosen == "stop" or serves, reports=reports
+            )
 
 
 def _note_unused_conditions(session: CommandContext) -> None:
@@ -462,6 +528,8 @@ def refuse_without_wait(**flags: object) -> None:
             hint = "without --wait there is no verdict"
             if name == "abort_if":
                 hint = "tm stops the run itself, and without --wait it does not watch it"
+            if name == "serve":
+                hint = "tm ends the service when the run has ended, and without --wait it is gone"
             raise UsageError(f"--{flag} needs --wait", hint=hint)
 
 
@@ -478,24 +546,26 @@ def read_locustfiles(session: CommandContext, named: list[str] | None) -> tuple[
     return paths
 
 
-def read_checks(flags: list[str]) -> tuple[Check, ...]:
-    """Return the checks that the flags write."""
-    from tm_cli.gate.checks import parse_check
+def read_checks(flags: list[str], metrics: Collection[str] | None = None) -> tuple[Condition, ...]:
+    """Return the checks that the flags write; `metrics` are the names of what is recorded."""
+    from tm_cli.gate.target_metrics import parse_condition
 
     try:
-        return tuple(parse_check(flag) for flag in flags)
+        return tuple(parse_condition(flag, metrics) for flag in flags)
     except ValueError as problem:
         raise UsageError(f"--assert: {problem}") from None
 
 
-def with_assert_setting(session: CommandContext, flags: list[str] | None) -> list[str]:
+def with_assert_setting(
+    session: CommandContext, flags: list[str] | None, metrics: Collection[str] | None = None
+) -> list[str]:
     """Return the checks of the setting and those of the flags: a flag takes none of them away.
 
     Raises ConfigurationError for a setting that is no check.
     """
-    from tm_cli.gate.checks import parse_check
+    from tm_cli.gate.target_metrics import parse_condition
 
-    found = _conditions_set(session, "assert", parse_check)
+    found = _conditions_set(session, "assert", lambda text: parse_condition(text, metrics))
     return [*found, *(text for text in flags or () if text not in found)]
 
 

@@ -51,6 +51,13 @@ def run_agent(
         ),
     ] = 1,
     locustfile: options.Locustfiles = None,
+    client_certificate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Client certificate or key that runs may use, as profiles name it; repeatable.",
+        ),
+    ] = None,
     allow_public_targets: options.AllowPublicTargets = False,
 ) -> int:
     """Generate load for a server on another machine until Ctrl-C or SIGTERM.
@@ -71,7 +78,8 @@ def run_agent(
 
         files = options.read_locustfiles(session, locustfile)
         agent_options = _options(settings, name, workers=workers, allow_public=allow_public)
-        agent_options = replace(agent_options, locustfiles=files)
+        certificates = [session.context.cwd / text for text in client_certificate or ()]
+        agent_options = replace(agent_options, locustfiles=files, certificates=certificates)
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"agents are not installed ({missing.name} is missing)",

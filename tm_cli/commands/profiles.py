@@ -16,6 +16,7 @@ from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import OutputError, UsageError
 from tm_cli.runtime.files import write_atomic
 from tm_cli.values.durations import format_duration
+from tm_cli.values.placeholders import placeholders
 from tm_cli.values.text import sanitize
 from tm_cli.values.thresholds import format_threshold
 
@@ -175,9 +176,14 @@ def _serialised(document: dict[str, Any], path: Path) -> str:
 def _describe(profile: Profile) -> str:
     points = ", ".join(f"{point.x:g}s {point.y:g}/s" for point in (profile.points or [])[:8])
     more = len(profile.points or []) - 8
+    steps = list(_steps(profile.steps))
     rows = [
         ("id", profile.id),
-        ("target", f"{profile.http_method or ''} {profile.target_url or ''}".strip()),
+        (
+            "target",
+            f"{'' if steps else profile.http_method or ''} {profile.target_url or ''}".strip(),
+        ),
+        *(("step", step) for step in steps),
         ("duration", f"{profile.duration:g}s" if profile.duration is not None else None),
         ("curve", points + (f" and {more} more points" if more > 0 else "")),
         ("interpolation", profile.interpolation_mode),
@@ -185,12 +191,49 @@ def _describe(profile: Profile) -> str:
         ("region", profile.region),
         ("status", profile.status),
         ("warm-up", format_duration(profile.warmup) if profile.warmup else None),
+        ("data", ", ".join(_data(profile.data))),
+        ("values", ", ".join(_values(profile))),
+        ("HTTP", profile.http_version),
+        ("certificate", _text_of(profile.client_certificate, "cert")),
         *_limits(profile.gate),
     ]
     known = [(name, sanitize(value)) for name, value in rows if value not in (None, "")]
     width = max(14, *(len(name) + 1 for name, _ in known))
     lines = [f"  {name:<{width}}{value}" for name, value in known]
     return "\n".join([sanitize(profile.name), *lines])
+
+
+def _data(data: Any) -> Iterator[str]:
+    for source in data if isinstance(data, list) else ():
+        mode = _text_of(source, "mode")
+        yield (_text_of(source, "name") or "?") + (f" ({mode})" if mode else "")
+
+
+def _values(profile: Profile) -> list[str]:
+    """The placeholders that a start fills in."""
+    names = [each.name for each in placeholders(profile.document()) if each.name]
+    return [f"${{{name}}}" for name in dict.fromkeys(names)]
+
+
+def _text_of(value: Any, key: str) -> str | None:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _steps(steps: Any) -> Iterator[str]:
+    for step in steps if isinstance(steps, list) else ():
+        match step:
+            case {"think": think}:
+                yield f"think {_range(think)}"
+            case {"name": name, "request": request}:
+                yield f"{name}: {request}"
+            case {"request": request}:
+                yield str(request)
+
+
+def _range(think: Any) -> str:
+    bounds = dict.fromkeys(think if isinstance(think, list) else [think])
+    return "..".join(f"{bound:g}s" if isinstance(bound, float | int) else "?" for bound in bounds)
 
 
 def _limits(gate: Any) -> Iterator[tuple[str, str]]:

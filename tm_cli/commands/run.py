@@ -68,6 +68,7 @@ def run(
     abort_if: options.AbortIf = None,
     confirm: options.Confirm = 0,
     start_options: options.StartOptions,
+    target_options: options.TargetOptions,
     wait_options: options.WaitOptions,
 ) -> int:
     """Start a run, wait for its verdict and exit by it: the short way in.
@@ -80,6 +81,8 @@ def run(
 
     tm run http://localhost:8080/checkout --rate 50 --duration 30s
 
+    tm run http://localhost:8080/checkout --serve './start.sh --port 8080'
+
     tm run shop.py --rate 5 --duration 60s
     """
     options.reject_space_after_comma(gate_options.fail_on, [target])
@@ -88,20 +91,32 @@ def run(
             f"{target} is a command of `tm runs`. Did you mean `tm runs {target}`?",
             hint=f"a profile of that name: `tm runs start {target} --wait --fail-on FAIL`",
         )
-    with wait_options.open(session) as behavior:
+    serves = target_options.serve is not None
+    with wait_options.open(session, serves=serves) as behavior:
         [target], document = read_load(session, [target], rate, duration, host)
         document = document or profile_of(target, None, None, cwd=session.context.cwd)
-        every_check = options.with_assert_setting(session, checks)
-        limits = options.read_abort_if(session, abort_if)
-        gate = gate_options.read(session, checks=every_check, abort_if=limits, confirm=confirm)
+        from tm_cli.commands.runs.target import read_target
+
+        profiles = [] if document else [target]
+        observed = read_target(
+            session, target_options, profiles, wait_for_target=start_options.wait_for_target
+        )
+        gate = gate_options.read(
+            session,
+            checks=options.with_assert_setting(session, checks, observed.names),
+            metrics=observed.names,
+            abort_if=options.read_abort_if(session, abort_if),
+            confirm=confirm,
+        )
         from tm_cli.commands.runs.gate import ShortGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait
 
-        request = read_request(session, [target], start_options, document=document)
+        request = read_request(session, [target], start_options, document=document, serves=serves)
         runs = ShortGate(session)
         if document is not None:
             check_reach(document["endpointUrl"], runs.server)
-        return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
+        plan = partial(runs.plan, request)
+        return start_and_wait(runs, gate, behavior, plan, prepare=observed.prepare)
 
 
 def profile_of(

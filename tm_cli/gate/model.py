@@ -207,13 +207,34 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetMetric:
+    """A quantity of the target during `seconds` of a run; `unit` is `%` of a core, `B` or empty.
+
+    `last` of restarts is their number. `gap` is the longest time without a sample, in seconds;
+    `course` holds seconds of the run and values, thinned out.
+    """
+
+    name: str
+    unit: str
+    mean: float
+    p95: float
+    min: float
+    max: float
+    last: float
+    seconds: float
+    gap: float
+    course: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a backend recorded of an ended run.
 
     `verdict` is None while the backend has not judged; `final` says that it never will, because
     the run was stopped or cut off, and `note` is the reason. `also` are the verdicts of other
     rules, for a gate that accepts the first. `notes` are sentences about the run. `verdict_text`
-    and `facts` are what the server sent: sanitize them before they are shown.
+    and `facts` are what the server sent: sanitize them before they are shown. `target_metrics` are
+    what this machine has recorded of the target.
     """
 
     run_id: str | None
@@ -230,6 +251,7 @@ class Result:
     series: TimeSeries = ()
     also: frozenset[Verdict] = frozenset()
     steps: tuple[Step, ...] = ()
+    target_metrics: Mapping[str, TargetMetric] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from typing import Any
 
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided, RunAttempt
-from tm_cli.gate.model import Basis, Result
+from tm_cli.gate.model import Basis, Result, TargetMetric
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
+from tm_cli.gate.target_metrics import OF_THE_PROCESS, describe, shown
 from tm_cli.render.steps import step_lines
 from tm_cli.render.tables import age, codes, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
@@ -39,6 +40,7 @@ def run_summary(terminal: Terminal, ending: Decided) -> str:
         lines += [f"  note: {note}" for note in result.notes]
         lines += _measured(result.metrics)
         lines += _responses(result.facts)
+        lines += [f"  {text}" for text in target_lines(result)]
         lines += _compared(terminal, result)
         lines += step_lines(terminal, result.steps)
     lines += [f"  {MARKS[item.passed]}: {sanitize(item.reason)}" for item in decision.checks]
@@ -142,6 +144,20 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
         if shown:
             lines.append("  response time " + ", ".join(shown))
     return lines
+
+
+def target_lines(result: Result) -> list[str]:
+    """Return what was recorded of the target, the processes of its service in one line."""
+    metrics = [result.target_metrics[name] for name in sorted(result.target_metrics)]
+    own = [describe(each) for each in metrics if each.name in OF_THE_PROCESS]
+    others = [sanitize(describe(each)) for each in metrics if each.name not in OF_THE_PROCESS]
+    return [*([f"target: {', '.join(own)}"] if own else []), *others]
+
+
+def target_cells(metric: TargetMetric) -> tuple[str, ...]:
+    """Return name, mean, p95, maximum and last value, for a table; not clean."""
+    values = (metric.mean, metric.p95, metric.max, metric.last)
+    return metric.name, *(shown(value, metric.unit) for value in values)
 
 
 def _responses(facts: Mapping[str, Any]) -> list[str]:

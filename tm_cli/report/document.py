@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, NotRequired, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import (
     AfterValidator,
@@ -183,6 +183,24 @@ class SeriesData(TypedDict):
     p99: list[Number | None]
 
 
+class TargetMetricData(TypedDict):
+    """A quantity of the target during a run: `%` of one core, `B` (bytes), or a plain number.
+
+    `gap_seconds` is the longest time without a sample. `course` has lists of one length: seconds of
+    the run, and values.
+    """
+
+    unit: ShownText
+    mean: Number
+    p95: Number
+    min: Number
+    max: Number
+    last: Number
+    seconds: Number
+    gap_seconds: Number
+    course: NotRequired[dict[Literal["t", "value"], list[Number]]]
+
+
 class Judged(TypedDict):
     """What a decision is based on, apart from verdict and metrics."""
 
@@ -200,6 +218,12 @@ class Judged(TypedDict):
         Field(description="More of the server's own record, by the server's names."),
     ]
     baseline: BaselineData | None
+    target_metrics: NotRequired[
+        Annotated[
+            dict[ShownText, TargetMetricData],
+            Field(description="What was recorded of the target on this machine."),
+        ]
+    ]
 
 
 class EarlierRun(Judged):

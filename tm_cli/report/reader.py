@@ -11,12 +11,22 @@ from pydantic import TypeAdapter, ValidationError
 
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
-from tm_cli.gate.checks import Condition, ConditionResult, KeptCheck, parse_check
+from tm_cli.gate.checks import Condition, ConditionResult, KeptCheck
 from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.live_limits import Breach
-from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, Step, TimeSeries
+from tm_cli.gate.model import (
+    Basis,
+    Comparison,
+    Result,
+    Run,
+    Sample,
+    Step,
+    TargetMetric,
+    TimeSeries,
+)
 from tm_cli.gate.outcome import GateOutcome, Record, contradiction, exit_code_of
 from tm_cli.gate.policy import Decision, Gate
+from tm_cli.gate.target_metrics import parse_condition
 from tm_cli.report import document as doc
 from tm_cli.report.writer import COMPARISON_KEYS
 from tm_cli.values.text import sanitize
@@ -136,7 +146,7 @@ def _gate(data: doc.GateData) -> Gate:
 def _condition(text: str) -> Condition:
     """A check that can be measured again, else one whose outcome is kept."""
     try:
-        return parse_check(text)
+        return parse_condition(text)
     except ValueError:
         return KeptCheck(text)
 
@@ -241,6 +251,28 @@ def _result(run: doc.ReportedRun | doc.EarlierRun) -> Result | None:
         final=run["final"],
         note=run["note"],
         also=frozenset(map(Verdict, run["also"])),
+        target_metrics={
+            name: _target_metric(name, data)
+            for name, data in (run.get("target_metrics") or {}).items()
+        },
+    )
+
+
+def _target_metric(name: str, data: doc.TargetMetricData) -> TargetMetric:
+    course = data.get("course") or {"t": [], "value": []}
+    if course.keys() != {"t", "value"} or len(course["t"]) != len(course["value"]):
+        raise InvalidReport(f"target_metrics.{name}.course: the lists differ in length")
+    return TargetMetric(
+        name,
+        data["unit"],
+        data["mean"],
+        data["p95"],
+        data["min"],
+        data["max"],
+        data["last"],
+        data["seconds"],
+        data["gap_seconds"],
+        tuple(zip(course["t"], course["value"], strict=True)),
     )
 
 

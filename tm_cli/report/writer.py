@@ -11,7 +11,15 @@ from tm_cli.errors import OutputError, TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import RunAttempt
 from tm_cli.gate.live_limits import Breach
-from tm_cli.gate.model import Basis, Comparison, Result, Sample, Step, TimeSeries
+from tm_cli.gate.model import (
+    Basis,
+    Comparison,
+    Result,
+    Sample,
+    Step,
+    TargetMetric,
+    TimeSeries,
+)
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Decision, Gate
 
@@ -33,7 +41,7 @@ COMPARISON_KEYS = {"ci_low": "ciLow", "ci_high": "ciHigh", "p_value": "pValue"}
 
 _JUDGED = frozenset({"final", "note", "also", "facts", "baseline"})
 _DETAILS = _JUDGED | {"started", "abandoned", "course", "baseline_course"}
-_EARLIER_DETAILS = _JUDGED | {"metrics", "fail_on_match", "decision"}
+_EARLIER_DETAILS = _JUDGED | {"target_metrics", "metrics", "fail_on_match", "decision"}
 """Keys that only the report has."""
 
 
@@ -56,6 +64,11 @@ def run_data(record: Record) -> dict[str, Any]:
 
 def _without_details(run: doc.ReportedRun) -> dict[str, Any]:
     data = {key: value for key, value in run.items() if key not in _DETAILS}
+    if metrics := run.get("target_metrics"):
+        data["target_metrics"] = {
+            name: {key: value for key, value in metric.items() if key != "course"}
+            for name, metric in metrics.items()
+        }
     data["earlier_runs"] = [
         {key: value for key, value in earlier.items() if key not in _EARLIER_DETAILS}
         for earlier in run["earlier_runs"]
@@ -215,12 +228,34 @@ def _earlier(attempt: RunAttempt) -> doc.EarlierRun:
 
 
 def _judged(result: Result | None, baseline: Result | None) -> doc.Judged:
-    return {
+    judged: doc.Judged = {
         "final": result is not None and result.final,
         "note": result.note if result else None,
         "also": [verdict.value for verdict in sorted(result.also)] if result else [],
         "facts": _facts(result.facts) if result else None,
         "baseline": _baseline(baseline),
+    }
+    if result and result.target_metrics:
+        judged["target_metrics"] = {
+            name: _target_metric(metric) for name, metric in result.target_metrics.items()
+        }
+    return judged
+
+
+def _target_metric(metric: TargetMetric) -> doc.TargetMetricData:
+    return {
+        "unit": metric.unit,
+        "mean": metric.mean,
+        "p95": metric.p95,
+        "min": metric.min,
+        "max": metric.max,
+        "last": metric.last,
+        "seconds": metric.seconds,
+        "gap_seconds": metric.gap,
+        "course": {
+            "t": [at for at, _ in metric.course],
+            "value": [value for _, value in metric.course],
+        },
     }
 
 

@@ -15,7 +15,7 @@ from tm_cli.runtime.terminal import Terminal, read_secret
 
 if TYPE_CHECKING:
     from tm_cli.runtime.local_server import LocalServerLease
-    from tm_cli.runtime.subprocesses import SubprocessGroup
+    from tm_cli.runtime.subprocesses import SubprocessGroup, SupervisedGroup
 
 
 def _make_token() -> str:
@@ -30,6 +30,12 @@ def _spawn(words: Sequence[str], environ: Mapping[str, str], **places: Any) -> S
     return SubprocessGroup(words, environ, **places)
 
 
+def _serve(words: Sequence[str], environ: Mapping[str, str], **options: Any) -> SupervisedGroup:
+    from tm_cli.runtime.subprocesses import SupervisedGroup
+
+    return SupervisedGroup(words, environ, **options)
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """The seams: environment, terminal, time, directories and the embedded server.
@@ -40,7 +46,7 @@ class Environment:
     `make_token` returns letters and digits that are unique; `read_secret` returns what is
     entered at a prompt that does not show it, or piped in. `spawn` starts a command with a whole
     environment, perhaps in another directory and with a file for its output, and returns it
-    running.
+    running; `serve` does so with a service, which ends with all its processes.
     """
 
     environ: Mapping[str, str]
@@ -53,6 +59,7 @@ class Environment:
     make_token: Callable[[], str] = _make_token
     read_secret: Callable[[str], str] = read_secret
     spawn: Callable[..., SubprocessGroup] = _spawn
+    serve: Callable[..., SupervisedGroup] = _serve
 
     @classmethod
     def system(cls, cwd: Path | None = None) -> Environment:

@@ -97,6 +97,15 @@ def check_variable(name: str) -> str:
     return name
 
 
+def may_be_read(name: str) -> bool:
+    """Whether a locustfile may be given this variable."""
+    try:
+        check_variable(name)
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Declarations:
     """What a locustfile says without being run.

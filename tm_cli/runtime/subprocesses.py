@@ -13,7 +13,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from tm_cli.runtime import supervisor
+from tm_cli.values.text import sanitize
 
 IS_WINDOWS = os.name == "nt"
 
@@ -77,8 +80,8 @@ class SubprocessGroup:
         self._system = _system(environ)
         with suppress(OSError, ValueError):
             sys.stderr.flush()
-        with output.open("ab") if output else nullcontext(_standard_error()) as stream:
-            self._process = subprocess.Popen(  # noqa: S603  # the user's own command
+        with output.open("a+b") if output else nullcontext(_standard_error()) as stream:
+            self._process = self._start(
                 words if isinstance(words, str) else list(words),
                 env=dict(environ),
                 cwd=directory,
@@ -89,6 +92,9 @@ class SubprocessGroup:
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         _running.add(self)
+
+    def _start(self, words: str | list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(words, **options)  # noqa: S603  # the user's own command
 
     def poll(self) -> int | None:
         """Return its exit code, negative for a signal; None while it runs."""
@@ -182,6 +188,115 @@ def capture(
         return group.captured(patience, most)
     finally:
         group.kill()
+
+
+class SupervisedGroup(SubprocessGroup):
+    """A running command that ends with all processes it has started, and with us, also when we are
+    killed; `log_limit` is how many bytes `output` may have, 0 for any number.
+
+    Processes that have left the group are found on Linux, and on Windows those in its job. A
+    command that ends with 0 and leaves processes there is still running.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        log_limit: int = 0,
+        directory: Path | None = None,
+        output: Path | None = None,
+    ) -> None:
+        self._log_limit = log_limit
+        super().__init__(words, environ, directory=directory, output=output)
+
+    @property
+    def pid(self) -> int:
+        """The process below which the command and its processes are."""
+        return self._process.pid
+
+    def _start(self, words: str | list[str], **options: Any) -> subprocess.Popen[bytes]:
+        if IS_WINDOWS:
+            from tm_cli.runtime.windows_job import Job
+
+            process = super()._start(words, **options)
+            self._job = Job(int(getattr(process, "_handle", 0)))
+            return process
+        reading, writing = os.pipe()
+        try:
+            line = supervisor.start(_ROOT, writing, self._log_limit, words)
+            own = {"stdin": subprocess.PIPE, "pass_fds": (writing,), "bufsize": 0}
+            process = super()._start(line, **(options | own))
+        finally:
+            os.close(writing)
+        try:
+            with os.fdopen(reading, "rb") as pipe:
+                problem = pipe.read()
+        except BaseException:  # a signal, while the command may have been started
+            self._process = process
+            self.kill()
+            raise
+        if problem:
+            process.communicate()
+            raise OSError(int(problem), os.strerror(int(problem)), words[0])
+        return process
+
+    def ask_to_end(self) -> None:
+        """Have all processes end, those that do not at once after some seconds."""
+        if IS_WINDOWS:
+            super().ask_to_end()
+        else:
+            self._tell(supervisor.PATIENCE)
+
+    def end(self, patience: float) -> None:
+        """Ask all processes to end, and kill after `patience` seconds those that have not."""
+        if IS_WINDOWS:
+            super().end(patience)
+            return
+        self._tell(patience)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience + supervisor.KILLING)
+        self.kill()
+
+    def kill(self) -> None:
+        """End all processes at once."""
+        _running.discard(self)
+        if IS_WINDOWS:
+            self._job.end()
+            self._kill_tree()
+            return
+        if self._process.poll() is None:
+            self._tell(0.0)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_KILL_TIME)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _tell(self, patience: float) -> None:
+        with suppress(OSError, ValueError):  # it has ended
+            if self._process.stdin is not None:
+                self._process.stdin.write(b"%g\n" % patience)
+
+
+_ROOT = str(Path(__file__).resolve().parents[2])
+"""The directory, or archive, that tm is imported from."""
+
+_KILL_TIME = 1.0
+
+LAST_LINES = 8
+
+
+def describe_exit(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def last_lines(log: Path, most: int = LAST_LINES) -> list[str]:
+    """Return how the output of a command ends, fit to be shown."""
+    with suppress(OSError), log.open("rb") as file:
+        file.seek(max(log.stat().st_size - 20_000, 0))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+        return [sanitize(line) for line in lines if line.strip()][-most:]
+    return []
 
 
 def _standard_error() -> int | None:

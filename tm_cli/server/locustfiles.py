@@ -85,7 +85,10 @@ class Locustfiles:
     def _unknown(self, wanted: LocustfileReference) -> str:
         known = [f"{path.name} ({self._hash(path)})" for path in self.named]
         if known:
-            has = f"it has {', '.join(known)}, as they are now"
+            has = (
+                f"it has {', '.join(known)}, as they are now; bring one up to date, or name this "
+                f"file there, too: `{self.command} --locustfile FILE`"
+            )
         elif self.takes_paths:
             has = "start the run with the file: `tm runs start FILE`"
         else:

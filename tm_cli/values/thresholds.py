@@ -156,7 +156,7 @@ def format_threshold(key: str, value: Any) -> str:
     """Return one threshold as text: `warn 10 %, fail 25 %`, `never`, `5 ms`."""
     if value is False:
         return "never"
-    if key == STEPS:
+    if key == STEPS and isinstance(value, Mapping):
         return "; ".join(f"{sanitize(name)}: {_format_step(own)}" for name, own in value.items())
     if isinstance(value, Mapping):
         sides = ((name, _sides(key, name, value)) for name in SEVERITIES)
@@ -169,9 +169,10 @@ def format_threshold(key: str, value: Any) -> str:
 def _format_step(own: Any) -> str:
     if own is False:
         return "not judged"
-    return ", ".join(
-        f"{sanitize(key)} {format_threshold(key, value)}" for key, value in own.items()
-    )
+    if not isinstance(own, Mapping):
+        raise TypeError(f"{own!r} has no thresholds")
+    texts = (f"{sanitize(key)} {format_threshold(key, value)}" for key, value in own.items())
+    return ", ".join(texts)
 
 
 def _sides(key: str, name: str, value: Mapping[str, Any]) -> list[str]:

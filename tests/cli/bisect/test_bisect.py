@@ -185,6 +185,7 @@ def bisect(tm, tmp_path, clock, httpserver, world):
             launch=lambda _: pytest.fail("no server is needed"),
             make_token=lambda: "token",
             spawn=lambda *words, **places: world.spawn(*words, **places),
+            serve=lambda *words, **places: world.spawn(*words, **places),
         )  # fmt: skip
         code = main(["bisect", *flags], context)
         return code, out.getvalue(), err.getvalue()

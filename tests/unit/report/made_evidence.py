@@ -11,9 +11,19 @@ from tm_cli.errors import TmError, Undecided, WaitTimeout
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.checks import parse_check
 from tm_cli.gate.events import Decided, RunAttempt
-from tm_cli.gate.model import Basis, Comparison, Result, Run, Sample, Step, TimeSeries
+from tm_cli.gate.model import (
+    Basis,
+    Comparison,
+    Result,
+    Run,
+    Sample,
+    Step,
+    TargetMetric,
+    TimeSeries,
+)
 from tm_cli.gate.outcome import GateOutcome, Record, exit_code_of
 from tm_cli.gate.policy import Decision, Gate, decide, from_error
+from tm_cli.gate.target_metrics import parse_condition
 from tm_cli.values.verdict import GATED, Verdict, read_verdict
 
 MADE_AT = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
@@ -204,6 +214,21 @@ def _returned() -> GateOutcome:
     return GateOutcome((record,), STRICT, exit_code_of((record,)), MADE_AT)
 
 
+def _target() -> GateOutcome:
+    """A run with what was recorded of its target, and conditions on that."""
+    texts = ("target.cpu<80%", "target.memory<512MB", "db.max<100")
+    gate = replace(STRICT, checks=tuple(map(parse_condition, texts)))
+    course = tuple((0.5 + n, 50.0 + 10 * n) for n in range(6))
+    values = {"seconds": 60.0, "gap": 1.2, "course": course}
+    metrics = (
+        TargetMetric("target.cpu", "%", 91.0, 99.0, 50.0, 100.0, 97.0, **values),
+        TargetMetric("target.memory", "B", 2e8, 3e8, 1e8, 3e8, 3e8, **values),
+        TargetMetric("db", "", 5.0, 9.0, 1.0, 12.0, 7.0, **values),
+    )
+    found = result("PASS", target_metrics={metric.name: metric for metric in metrics})
+    return evidence(ended(found, gate), gate=gate)
+
+
 ALL: dict[str, GateOutcome] = {
     "pass": evidence(ended(result("PASS"), CHECKED), gate=CHECKED),
     "fail": evidence(ended(result("FAIL", p95=26.0))),
@@ -230,5 +255,6 @@ ALL: dict[str, GateOutcome] = {
     "error": _error(),
     "steps": _steps(),
     "scores": _scores(),
+    "target": _target(),
     "returned": _returned(),
 }

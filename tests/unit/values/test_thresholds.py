@@ -40,6 +40,28 @@ from tm_cli.values.thresholds import (
         ({"p99": {"fail": ["2s"]}}, {"p99": {"failMs": 2000}}),
         ({"p95": {"failMs": False}}, {"p95": {"failMs": False}}),
         ({"p95[60s..90s]": {"fail": "20%"}}, {"p95[60s..90s]": {"fail": 20}}),
+        (
+            {"steps": {"/checkout": {"p95": "10%", "p99": {"fail": "400ms"}, "errors": 1}}},
+            {
+                "steps": {
+                    "/checkout": {
+                        "p95": {"fail": 10},
+                        "p99": {"failMs": 400},
+                        "errors": {"fail": 1},
+                    }
+                }
+            },
+        ),
+        (
+            {"steps": {"a  b": {"p95": "1s"}, 5: False}},
+            {"steps": {"a b": {"p95": {"failMs": 1000}}, "5": False}},
+        ),
+        (
+            {"steps": {"x": {"p95": ["10%", "1s"], "floor": "5ms"}}},
+            {"steps": {"x": {"p95": {"fail": 10, "failMs": 1000}, "floorMs": 5}}},
+        ),
+        ({"steps": {"x": {"p50": False}}}, {"steps": {"x": {"p50": False}}}),
+        ({"steps": False}, {"steps": False}),
         ({"p95[1m..1m30s]": {"fail": "800ms"}}, {"p95[60s..90s]": {"failMs": 800}}),
         ({"p99.9 [ 60 .. ]": {"warn": 5}}, {"p99.9[60s..]": {"warn": 5}}),
         ({"errors[..30s]": {"fail": "1%"}}, {"errors[0s..30s]": {"fail": 1}}),
@@ -61,6 +83,18 @@ def test_limits_become_what_the_api_takes(written, read):
         ({"all_errors": {"warn": 1}}, "did you mean allErrors"),
         ({"xyzzy": 1}, "the keys are p50"),
         ({"p95": {"wran": 1}}, "'gate.p95.wran'; did you mean warn"),
+        ({"steps": 5}, "gate.steps must be false or a table such as"),
+        ({"steps": {}}, "gate.steps must be false or a table such as"),
+        ({"steps": {"/cart": 5}}, "gate.steps./cart must be false or a table such as"),
+        ({"steps": {"/cart": {"p59": 5}}}, "'gate.steps./cart.p59'; did you mean p9"),
+        ({"steps": {"/cart": {"shortfall": 5}}}, "unknown key 'gate.steps./cart.shortfall'"),
+        ({"steps": {"/cart": {"p95": True}}}, "gate.steps./cart.p95 must be false or a pair"),
+        ({"steps": {"/cart": {"p95": None}}}, "gate.steps./cart.p95 must be false or a pair"),
+        ({"steps": {"/cart": {"p95": "fast"}}}, "gate.steps./cart.p95.fail must be a number"),
+        ({"steps": {"/cart": {"p95": {"warn": 9, "fail": 5}}}}, "gate.steps./cart.p95 warns at 9"),
+        ({"steps": {"a b": False, "a  b": False}}, "gate.steps has the step a b twice"),
+        ({"steps": {str(n): False for n in range(201)}}, "gate.steps has more than 200 steps"),
+        ({"stesp": {}}, "'gate.stesp'; did you mean steps"),
         ({"p99": {"9": {"warn": 1}}}, 'write "p99.9" in quotes'),
         ({"p95": "10%"}, "gate.p95 must be false or a pair"),
         ({"p95": True}, "gate.p95 must be false or a pair"),
@@ -142,6 +176,13 @@ def test_absolute_limits_are_shown_next_to_relative_ones():
     both = {"warn": 10, "fail": 25, "failMs": 400}
     assert format_threshold("p95", both) == "warn 10 %, fail 25 % or 400 ms"
     assert format_threshold("p95[60s..90s]", {"failMs": 800}) == "fail 800 ms"
+
+
+def test_thresholds_of_steps_are_shown_by_step_and_clean():
+    steps = {"/cart": {"p95": {"fail": 10}, "floorMs": 5}, "a\x1b[31m": False}
+    shown = "/cart: p95 fail 10 %, floorMs 5 ms; a [31m: not judged"
+    assert format_threshold("steps", steps) == shown
+    assert format_threshold("steps", False) == "never"
 
 
 def test_floor_and_requests_are_shown_with_their_units():

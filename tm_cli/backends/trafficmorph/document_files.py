@@ -20,7 +20,7 @@ from tm_cli.values.documents import InvalidDocument
 from tm_cli.values.placeholders import has_any
 from tm_cli.values.text import did_you_mean, sanitize
 
-LOCAL_KEYS = ("tokenCommand", "tokenRefresh")
+LOCAL_KEYS = ("tokenCommand", "tokenRefresh", "metrics")
 """What only the machine of the command uses: no server gets or stores it."""
 
 

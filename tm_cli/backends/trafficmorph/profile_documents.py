@@ -25,6 +25,7 @@ from tm_cli.backends.trafficmorph.document_files import (
     read_command,
     read_data,
 )
+from tm_cli.gate.target_metrics import check_metric_name
 from tm_cli.values.documents import (
     EACH,
     InvalidDocument,
@@ -445,6 +446,27 @@ def _cooldown(value: Any) -> int:
     return value
 
 
+def _metrics(value: Any) -> dict[str, dict[str, Any]]:
+    """Read queries by name: a text, or a mapping with `query`, `prometheus` and `headers`."""
+    found = {}
+    for name, entry in _table(value).items():
+        item = {"query": entry} if isinstance(entry, str) else entry
+        try:
+            check_metric_name(str(name))
+        except ValueError as problem:
+            raise InvalidDocument(f"is not the name of a metric ({problem})", (name,)) from None
+        if not isinstance(item, dict) or not item.keys() <= {"query", "prometheus", "headers"}:
+            raise expected(item, "a query, or {query: ..., prometheus: ..., headers: ...}", name)
+        for key in ("query", "prometheus"):
+            text = item.get(key, None if key == "query" else "-")
+            if not isinstance(text, str) or not text.strip():
+                raise expected(text, "a text", name, key)
+        for header, text in (item.get("headers") or {}).items():
+            _check_header(header, text, (name, "headers", header))
+        found[str(name)] = item
+    return found
+
+
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise expected(value, "a list of texts")
@@ -480,6 +502,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "waitForTarget": _wait_time,
     "warmup": _warmup,
     "stopEarly": _boolean,
+    "metrics": _metrics,
     "steps": read_steps,
     "checks": read_checks,
     "cookies": _boolean,

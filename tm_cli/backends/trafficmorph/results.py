@@ -130,10 +130,13 @@ def _step(name: str, measured: Mapping[str, Any], judged: Mapping[str, Any]) -> 
 _WORST_FIRST = {"FAIL": 0, "WARN": 1}
 
 
-def _severity(step: Step) -> tuple[int, float]:
-    """The worst verdict first, then the largest rise of p95."""
+def _severity(step: Step) -> tuple[int, float, float, float]:
+    """The worst verdict first, then the largest rise of p95, the most errors, the slowest."""
     rises = [item.change for item in step.comparisons if item.metric == "p95" and item.change]
-    return _WORST_FIRST.get(step.verdict or "", 2), -max(rises, default=0.0)
+    errors = as_number(step.metrics.get("totalErrors")) or 0.0
+    times = step.metrics.get("latencyQuantiles") or {}
+    slow = as_number(times.get("p95")) or 0.0
+    return _WORST_FIRST.get(step.verdict or "", 2), -max(rises, default=0.0), -errors, -slow
 
 
 def read_live_steps(document: Any) -> tuple[LiveStep, ...]:

@@ -204,6 +204,7 @@ def _search(session: CommandContext, repository: Repository, file: StateFile, st
         file.logs,
         environment(context.environ, state.mark),
         context.spawn,
+        context.serve,
         context.clock,
         session.note,
     )

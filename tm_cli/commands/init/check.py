@@ -14,8 +14,8 @@ from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, names_docum
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.report_sinks import Format
 from tm_cli.errors import ConfigurationError, TmError
-from tm_cli.gate.checks import parse_check
 from tm_cli.gate.live_limits import parse_live_limit
+from tm_cli.gate.target_metrics import parse_condition
 from tm_cli.settings import DEFINITIONS, Settings, load_settings
 from tm_cli.settings.definitions import split_checks
 from tm_cli.settings.files import misspelt_variables
@@ -373,7 +373,7 @@ def _values(call: Call) -> Iterator[tuple[str, Any, str]]:
     readers: dict[str, tuple[str, Any]] = {
         "fail_on": ("--fail-on", parse_fail_on),
         "warn_on": ("--warn-on", parse_warn_on),
-        "checks": ("--assert", parse_check),
+        "checks": ("--assert", parse_condition),
         "abort_if": ("--abort-if", parse_live_limit),
         "report": ("--report", _read_report),
     }
@@ -400,7 +400,7 @@ def _read_conditions(parse: Callable[[str], object], text: str) -> None:
 
 
 _CONDITIONS = {
-    "assert": partial(_read_conditions, parse_check),
+    "assert": partial(_read_conditions, parse_condition),
     "abort_if": partial(_read_conditions, parse_live_limit),
 }
 """How the settings are read whose meaning is known to the gate alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
@@ -49,6 +50,7 @@ def start(
     abort_if: options.AbortIf = None,
     confirm: options.Confirm = 0,
     start_options: options.StartOptions,
+    target_options: options.TargetOptions,
     rate: Rate = None,
     duration: Duration = None,
     host: Host = None,
@@ -65,6 +67,8 @@ def start(
     tm runs start shop.py --rate 5 --duration 60s --wait --fail-on FAIL
 
     tm runs start checkout --against http://localhost:8081/checkout --wait --fail-on FAIL
+
+    tm runs start checkout.yaml --wait --fail-on FAIL --serve './start.sh --port 8080'
     """
     options.reject_space_after_comma(gate_options.fail_on, profile)
     if not wait:
@@ -77,23 +81,40 @@ def start(
             fail_fast=fail_fast,
             report=wait_options.report,
             parallel=parallel,
+            **asdict(target_options),
         )
-    with wait_options.open(session, fail_fast=fail_fast) as behavior:
-        every_check = options.with_assert_setting(session, checks)
-        limits = options.read_abort_if(session, abort_if)
-        gate = gate_options.read(session, checks=every_check, abort_if=limits, confirm=confirm)
+    serves = target_options.serve is not None
+    with wait_options.open(session, fail_fast=fail_fast, serves=serves) as behavior:
+        from tm_cli.commands.runs.target import read_target
+
+        target = read_target(
+            session, target_options, profile, wait_for_target=start_options.wait_for_target
+        )
+        gate = gate_options.read(
+            session,
+            checks=options.with_assert_setting(session, checks, target.names),
+            metrics=target.names,
+            abort_if=options.read_abort_if(session, abort_if),
+            confirm=confirm,
+        )
         from tm_cli.commands.runs.gate import RunGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
         profile, document = read_load(session, profile, rate, duration, host)
         request = read_request(
-            session, profile, start_options, parallel=parallel, document=document
+            session,
+            profile,
+            start_options,
+            parallel=parallel,
+            document=document,
+            serves=serves,
         )
         runs = RunGate(session)
         if document is not None:
             check_reach(document["endpointUrl"], runs.server)
         if wait:
-            return start_and_wait(runs, gate, behavior, partial(runs.plan, request))
+            plan = partial(runs.plan, request)
+            return start_and_wait(runs, gate, behavior, plan, prepare=target.prepare)
         return start_only(runs, gate, partial(runs.plan, request))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -38,12 +39,14 @@ from tm_cli.commands.shared.profile_argument import (
     upload_profile,
 )
 from tm_cli.errors import Refused, UsageError
-from tm_cli.gate.checks import Check
+from tm_cli.gate.checks import Condition
 from tm_cli.gate.live_limits import parse_live_limit
 from tm_cli.gate.policy import Gate
 from tm_cli.settings import TRAFFICMORPH
+from tm_cli.setup.answers import is_out_of_reach
+from tm_cli.target.service import READY_WAIT, Place
 from tm_cli.values.durations import format_duration
-from tm_cli.values.placeholders import needs_filling
+from tm_cli.values.placeholders import MissingValue, fill, needs_filling
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL, check_url, is_loopback, require_another
 from tm_cli.values.verdict import Verdict, format_fail_on
@@ -213,6 +216,8 @@ class StartRequest:
     parallel: int | None = None
     document: Mapping[str, Any] | None = None
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
+    serves: bool = False
+    """Whether tm starts the target itself."""
     locustfile: Mapping[str, Any] | None = None
     """Where a server on this machine finds the locustfile of the profile."""
 
@@ -240,6 +245,7 @@ def read_request(
     *,
     parallel: int | None = None,
     document: Mapping[str, Any] | None = None,
+    serves: bool = False,
 ) -> StartRequest:
     """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
     return StartRequest(
@@ -255,6 +261,7 @@ def read_request(
         commit=session.setting("commit", None),
         parallel=parallel,
         document=document,
+        serves=serves,
     )
 
 
@@ -283,6 +290,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     ) -> list[FollowedRun[TrafficMorphRuns]]:
         """Find all profiles before anything is started; without a gate nothing is waited for."""
         session = self.session
+        request = self._with_wait(request)
         if request.document is not None:
             require_support(session, request.comparison, request.load, documents=[request.document])
             own = read_values(session, request.profiles[0], request.document)
@@ -331,10 +339,10 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             for ref, entry in zip(refs, entries, strict=True)
         ]
 
-    def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Check, ...]:
+    def remembered_checks(self, details: Mapping[str, Any]) -> tuple[Condition, ...]:
         return read_checks(details.get("checks") or [])
 
-    def checks_set_now(self) -> tuple[Check, ...]:
+    def checks_set_now(self) -> tuple[Condition, ...]:
         return read_checks(with_assert_setting(self.session, None))
 
     def with_live_limits(self, gate: Gate, details: Mapping[str, Any]) -> Gate:
@@ -386,7 +394,34 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             found = profile.document()
             values = read_values(self.session, profile.name, found, is_stored=True)
         request = replace(request, locustfile=self._locustfile(text, request, profile))
-        return self._followed(ref, request, gate, self._runs(ref, request, gate, profile, values))
+        runs = self._runs(ref, request, gate, profile, values)
+        target = None if profile is None else self._target(profile, request, values)
+        return replace(self._followed(ref, request, gate, runs), target=target)
+
+    def _target(
+        self, profile: Profile, request: StartRequest, values: StartValues | None
+    ) -> str | None:
+        """Return what is loaded; raises UsageError for what --serve cannot serve."""
+        target = profile.target_url
+        if target is not None:
+            with suppress(MissingValue):
+                target = fill(target, values.values if values else {})
+        if request.serves:
+            Place.of(target or "")
+        if request.serves and is_out_of_reach(target or "", self.server):
+            raise UsageError(
+                f"--serve starts {sanitize(profile.name)} on this machine, and the server at "
+                f"{sanitize(self.server)} would load its own {sanitize(profile.target_url)}",
+                hint="use the embedded server (--base-url local), or a target that it reaches",
+            )
+        return target
+
+    def _with_wait(self, request: StartRequest) -> StartRequest:
+        """Have the server wait for a service that tm starts, where it can."""
+        if not request.serves or request.wait_for_target is not None:
+            return request
+        can_wait = getattr(_features(self.session), WAITING[0], None) is True
+        return replace(request, wait_for_target=READY_WAIT) if can_wait else request
 
     def _fills_in(self, profile: Profile) -> bool:
         """Whether the server waits for values of a profile; another one means them as text."""

@@ -53,7 +53,8 @@ class WaitBehavior:
 class FollowedRun(Generic[Runs]):
     """One run to follow: to be started, or there already (`attach_to`).
 
-    `details` is what `--last` needs to judge a run that this call starts.
+    `details` is what `--last` needs to judge a run that this call starts, `target` the URL that is
+    loaded. A `watched` run is polled often, though no progress is drawn.
     """
 
     name: str
@@ -61,6 +62,8 @@ class FollowedRun(Generic[Runs]):
     subject_id: int | str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     attach_to: Run | None = None
+    target: str | None = None
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ def follow_to_the_end(
     clock = session.context.clock
     terminal = session.terminal if wait.redraws else replace(session.terminal, live=False)
     under_way = min(len(runs), at_once or len(runs))
-    watched = bool(gate.abort_if) or (terminal.live and not session.quiet)
+    watched = bool(gate.abort_if) or any(run.watched for run in runs)
+    watched = watched or (terminal.live and not session.quiet)
     gate = _with_polling(gate, limits, runs=under_way, watched=watched)
     follows = [Follow(run.runs, gate, clock, attach_to=run.attach_to) for run in runs]
     outcomes = [_Outcome(system, run.name, run.subject_id) for run in runs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -20,6 +21,12 @@ from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 Runs = TypeVar("Runs", bound=Backend)
+
+Preparation = Callable[
+    [Gate, Sequence[FollowedRun[Backend]]],
+    AbstractContextManager[Sequence[FollowedRun[Backend]]],
+]
+"""What must hold while runs are followed, such as a service that is running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +192,21 @@ def start_and_wait(
     gate: Gate,
     wait: WaitBehavior,
     plan: Callable[[Gate], Sequence[FollowedRun[Runs]]],
+    *,
+    prepare: Preparation | None = None,
 ) -> int:
-    """Start the runs that `plan` returns, wait for their verdicts and exit by the worst."""
+    """Start the runs that `plan` returns, wait for their verdicts and exit by the worst.
+
+    What `prepare` enters holds while they are followed.
+    """
     wait.reports.begin()
     command.limit_pauses(gate)
     gate = command.with_default_fail_on(gate)
     runs = plan(gate)
     effect = command.stopping if wait.stop_on_interrupt else command.detaching
     command.session.note(f"tm: Ctrl-C {effect} (--on-interrupt)")
-    return _follow(command, runs, gate, wait, command.remember(runs))
+    with nullcontext(runs) if prepare is None else prepare(gate, runs) as prepared:
+        return _follow(command, prepared, gate, wait, command.remember(runs))
 
 
 def wait_for(
@@ -233,7 +246,7 @@ def wait_for_last(
 
 def _follow(
     command: GateCommand[Runs],
-    runs: Sequence[FollowedRun[Runs]],
+    runs: Sequence[FollowedRun[Backend]],
     gate: Gate,
     wait: WaitBehavior,
     memory: LastStart | None = None,

@@ -17,6 +17,7 @@ TAG = r"^[A-Za-z0-9._-]+$"
 def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     """Start a run once; with `wait`, follow it to its verdict."""
     from tm_cli.commands.runs.gate import RunGate, read_request
+    from tm_cli.commands.runs.target import TargetRequest
     from tm_cli.commands.shared.gate import start_and_wait, start_only
 
     shared.refuse_without_wait(arguments, ONLY_WHEN_WAITING)
@@ -30,7 +31,8 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     request = read_request(session, [profile], chosen)
     runs = RunGate(session)
     if arguments.get("wait"):
-        return start_and_wait(runs, gate, session.wait_behavior, partial(runs.plan, request))
+        plan, observed = partial(runs.plan, request), TargetRequest(session)
+        return start_and_wait(runs, gate, session.wait_behavior, plan, prepare=observed.prepare)
     return start_only(runs, gate, partial(runs.plan, request))
 
 

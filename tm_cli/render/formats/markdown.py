@@ -10,6 +10,7 @@ from tm_cli.gate.events import Decided, RunAttempt
 from tm_cli.gate.model import Result, Step, TimeSeries, known_points, not_judged
 from tm_cli.gate.outcome import GateOutcome, Record, warns
 from tm_cli.gate.policy import Gate
+from tm_cli.gate.target_metrics import sparkline
 from tm_cli.render.comparisons import compared_rows, escaped, markdown_table
 from tm_cli.render.steps import HEAD, step_cells
 from tm_cli.render.summary import (
@@ -18,6 +19,7 @@ from tm_cli.render.summary import (
     earlier_text,
     outcome_word,
     response_codes,
+    target_cells,
     verdict_word,
 )
 from tm_cli.render.tables import codes, percent, rate
@@ -86,6 +88,7 @@ def _sections(record: Record, gate: Gate, *, several: bool) -> list[Section]:
         checks,
         Section("tables of metrics", 3, _table(end.result, end)),
         Section("steps", 4, _steps(end.result.steps)),
+        Section("metrics of the target", 3, _target(end.result)),
         Section("charts", 5, _charts(end.result, end.baseline)),
         details,
     ]
@@ -135,6 +138,15 @@ def _steps(steps: Sequence[Step]) -> str:
     rows = ["| " + " | ".join(line) + " |" for line in lines]
     more = len(steps) - MOST_STEPS
     return "\n".join([*rows, *(["", f"and {more} more steps"] if more > 0 else [])])
+
+
+def _target(result: Result) -> str:
+    rows = [
+        f"| {' | '.join([*(escaped(text) for text in target_cells(metric)), sparkline(metric)])} |"
+        for _, metric in sorted(result.target_metrics.items())
+    ]
+    head = ["| Target | Mean | p95 | Max | Last | Course |", "|---|---:|---:|---:|---:|---|"]
+    return "\n".join([*head, *rows]) if rows else ""
 
 
 def _strong(text: str) -> str:

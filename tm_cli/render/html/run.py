@@ -12,6 +12,7 @@ from tm_cli.gate.events import RunAttempt
 from tm_cli.gate.model import Comparison, Result, Step
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.gate.policy import Gate
+from tm_cli.gate.target_metrics import sparkline
 from tm_cli.render.comparisons import (
     compared_rows,
     comparison_cells,
@@ -38,6 +39,7 @@ from tm_cli.render.summary import (
     leading,
     outcome_word,
     response_codes,
+    target_cells,
     verdict_word,
 )
 from tm_cli.render.tables import milliseconds, percent, rate
@@ -176,6 +178,7 @@ def run_section(record: Record, position: int, *, several: bool) -> Markup:
     if result is not None:
         parts.append(charts(record, position))
         parts.append(_numbers(result, end.baseline))
+        parts.append(_target(result))
         parts.append(_sentences("Notes", result.notes))
     parts.append(_earlier(end.earlier))
     parts.append(_titled("About this run", _facts_table(record)))
@@ -189,6 +192,18 @@ def _numbers(result: Result, baseline: Result | None) -> Markup:
         _titled("Responses", _codes_table(result, baseline)),
     )
     return element("div", *(element("div", part) for part in both if part), class_="pair")
+
+
+def _target(result: Result) -> Markup | None:
+    """Return what was recorded of the target on the machine of the gate."""
+    if not result.target_metrics:
+        return None
+    rows = [
+        (*target_cells(metric), sparkline(metric))
+        for _, metric in sorted(result.target_metrics.items())
+    ]
+    head = ("Metric", "Mean", "p95", "Max", "Last", "Course")
+    return _titled("Target", table("What was recorded of the target", head, rows, words={5}))
 
 
 def _heading(record: Record, *, several: bool) -> Markup:

@@ -107,7 +107,7 @@ class Agent:
                 link = await ServerConnection.open(options, options.presence_url)
                 pause, key_works = FIRST_PAUSE, True
                 self.log(f"{who}connected to {self.options.server} as {self._title}")
-                await self._work(link, options)
+                await self._work(link, options, lambda text: self.log(f"{who}{text}"))
             except AuthenticationError as error:  # the key may be replaced just now
                 before, options = options, options.with_new_key()
                 if not key_works and options.key.reveal() == before.key.reveal():
@@ -125,9 +125,11 @@ class Agent:
     def _title(self) -> str:
         return f"{self.options.region}/{self.options.name}"
 
-    async def _work(self, link: ServerConnection, options: AgentOptions) -> None:
+    async def _work(
+        self, link: ServerConnection, options: AgentOptions, log: Callable[[str], None]
+    ) -> None:
         """Work for the server; raises ConnectionError once it is gone."""
-        workers = Workers(link, options, self.log)
+        workers = Workers(link, options, log)
         nothing: asyncio.Queue[Message] = asyncio.Queue()
         try:
             await exchange_messages(link.receive_text, link.send_text, nothing, workers.take)

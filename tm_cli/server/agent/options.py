@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tm_cli import __version__
 from tm_cli.errors import TmError
+from tm_cli.runtime.locustfile import may_be_read
 from tm_cli.server.workers.agent_protocol import PATH, TUNNELS
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.values.api_key import ApiKey
@@ -24,7 +25,8 @@ class AgentOptions:
     """`server` is a base URL ending in `/`; `tls` is None for plain http.
 
     `read_key_again` returns the key as it is now, where a file holds it. `ca_file` has certificates
-    that are trusted for targets in addition to the system's. `locustfiles` may be played here.
+    that are trusted for targets in addition to the system's. `locustfiles` may be played here, and
+    `certificates` shown to targets.
     """
 
     server: str
@@ -37,6 +39,7 @@ class AgentOptions:
     tls: ssl.SSLContext | None = None
     ca_file: str | None = None
     locustfiles: Sequence[Path] = ()
+    certificates: Sequence[Path] = ()
     engine_command: Sequence[str] = DEFAULT_COMMAND
 
     @property
@@ -63,7 +66,7 @@ class AgentOptions:
         """What locustfiles may read of this process's environment; none of tm's own settings."""
         if not self.locustfiles:
             return {}
-        return {name: text for name, text in os.environ.items() if not name.startswith("TM_")}
+        return {name: text for name, text in os.environ.items() if may_be_read(name)}
 
     @property
     def proxy(self) -> str | None:

@@ -23,7 +23,7 @@ _EXIT_GRACE = 0.5
 
 async def work(ticket: TunnelTicket, options: AgentOptions, tunnel: ServerConnection) -> str:
     """Take part in a run to its end; returns what went wrong, if anything."""
-    fault = "its agent has ended it"
+    fault = "its agent was stopped"
     try:
         fault = await _play(ticket, options, tunnel)
     except OSError as error:
@@ -64,6 +64,7 @@ def _first_line(ticket: TunnelTicket, options: AgentOptions, port: int) -> str:
         server=options.server,
         ca_file=options.ca_file,
         locustfiles=tuple(str(path.resolve()) for path in options.locustfiles),
+        certificates=tuple(str(path.absolute()) for path in options.certificates),
         variables=options.variables,
     )
     return role.to_line()
@@ -79,7 +80,10 @@ async def _connect(tunnel: ServerConnection, listener: socket.socket, pid: int) 
 async def _accept(listener: socket.socket, pid: int) -> socket.socket:
     """The connection of the process. Those of other users of this machine are closed."""
     while True:
-        connection, peer = await asyncio.get_running_loop().sock_accept(listener)
+        try:
+            connection, peer = await asyncio.get_running_loop().sock_accept(listener)
+        except ConnectionError:  # it is gone already
+            continue
         try:
             if await asyncio.to_thread(_is_owned, peer, pid):
                 return connection

@@ -1,8 +1,8 @@
 """One run of the engine from its first request to its last.
 
 Locust's users are the slots: persistent senders whose number bounds the requests in flight. Locust
-spawns and supervises them; its pacing, its HTTP clients and its statistics are not used, because
-the arrivals come from the curve.
+spawns and supervises them; its pacing is not used, because the arrivals come from the curve, and
+its HTTP clients and statistics are used by locustfiles alone.
 """
 
 import gc
@@ -148,9 +148,7 @@ class LoadTest:
     def run(self) -> None:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
-        if self._scenario:
-            self._events.write("waiting", reason="test_start of the locustfile")
-            self._scenario.begin()
+        self._begin_scenario()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
         is_complete = self._dispatcher.run()
@@ -221,6 +219,16 @@ class LoadTest:
             self._sender.hand_over(bucket, due, now, number)
         else:
             self.abort()
+
+    def _begin_scenario(self) -> None:
+        if self._scenario is None:
+            return
+        what = "test_start of the locustfile takes its time"
+        telling = gevent.spawn_later(_REPORT_INTERVAL, self._events.write, "waiting", reason=what)
+        try:
+            self._scenario.begin()
+        finally:
+            telling.kill()
 
     def _begin(self) -> None:
         if self._job.hold:

@@ -116,10 +116,7 @@ class RunFacts:
 
 
 class StepFacts(Mapping[str, RunFacts]):
-    """What is known of steps, worked out when it is asked for.
-
-    The response times of all steps of a long run would take hundreds of megabytes.
-    """
+    """What is known of steps, worked out when it is asked for: few of many runs are looked at."""
 
     def __init__(self, names: Iterable[str], make: Callable[[str], RunFacts]) -> None:
         self._names = dict.fromkeys(names)

@@ -189,6 +189,8 @@ class LiveRun:
         """Send the commands that came while the engine was being started."""
         if self.paused:
             self.pause()
+        if self._engine and self._job.tokens:
+            self._engine.send("renew", values=self._job.tokens)
         if self.ending:
             self._halt()
 

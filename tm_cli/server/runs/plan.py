@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -70,18 +71,18 @@ def require_runnable(fields: ProfileFields) -> None:
 
 def _require_one_way_of_playing(fields: ProfileFields) -> None:
     """Refuse what a locustfile, or HTTP/2, would leave out in silence."""
-    of_visits = {
+    of_visits: dict[str, object] = {
         "steps": fields.steps,
         "checks": fields.checks,
         "cookies": fields.cookies,
         "followRedirects": fields.follow_redirects,
     }
-    of_requests = {
+    of_requests: dict[str, object] = {
         "data": fields.data,
         "clientCertificate": fields.client_certificate,
         "httpVersion": fields.http_version,
     }
-    for name, value in (of_visits | of_requests).items():
+    for name, value in of_requests.items():
         if value and fields.locustfile:
             raise Refusal(f"{name} is about the requests of a profile; a locustfile has its own")
     for name, value in of_visits.items():
@@ -187,6 +188,13 @@ def _visit_timeout(steps: Sequence[Mapping[str, Any]] | None) -> float | None:
     return longest_thinking(steps) + requests_in_a_visit(steps) * REQUEST_TIMEOUT
 
 
+def _require_bases(fields: ProfileFields, target: str, against: str | None) -> None:
+    """Refuse what the paths of steps cannot be added to."""
+    for name, url in (("targetUrl", target), ("againstUrl", against)):
+        if fields.steps and urlsplit(url or "").query:
+            raise Refusal(f"{name}: with steps it cannot have a query")
+
+
 async def _origins(services: Services, fields: ProfileFields, region: str) -> list[Origin]:
     """Where the requests of steps go besides the target, with the addresses that were checked."""
     if not fields.steps:
@@ -198,7 +206,8 @@ async def _origins(services: Services, fields: ProfileFields, region: str) -> li
     if len(urls) > _MOST_ORIGINS:
         raise Refusal(f"steps: more than {_MOST_ORIGINS} hosts")
     return [
-        Origin(url=url, addresses=await _checked(services, url, region, "steps")) for url in urls
+        Origin(url=url, addresses=await _checked(services, url, region, f"steps: {url}"))
+        for url in urls
     ]
 
 
@@ -331,6 +340,7 @@ async def prepare_run(
     addresses = await services.check_target(filled.target_url, region)
     target = CheckedTarget(filled.target_url, addresses)
     second = await _second_target(services, asked, target, region)
+    _require_bases(fields, target.url, second.url if second else None)
     probe = await _probe(services, filled, region, asked.wait_for_target)
     await _check_certificate(filled, region)
     locustfile = _locustfile(services, fields, asked, region)

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, overload
 
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
 from tm_cli.server.judge.facts import BlockCounts, RunFacts, StepFacts, Times
@@ -75,9 +75,8 @@ def unpacked(data: bytes) -> Times:
         times = list(zip(values, numbers[1::2], strict=True))
     except (zlib.error, RecursionError, TypeError, ValueError) as error:
         raise ValueError("response times cannot be read") from error
-    is_whole = unzip.eof and all(
-        type(number) is int and 0 < number <= MAX_COUNT for number in numbers
-    )
+    is_whole = unzip.eof and set(map(type, numbers)) <= {int}
+    is_whole = is_whole and 0 < min(numbers, default=1) <= max(numbers, default=1) <= MAX_COUNT
     if not is_whole:
         raise ValueError("response times are not what they should be")
     return times
@@ -269,27 +268,49 @@ def step_facts(run: RunFacts, step: StepResults) -> RunFacts:
     )
 
 
-def measured_steps(run: RunFacts, blocks: Sequence[StepBlock]) -> StepFacts:
+class PackedBlocks(Sequence[Times]):
+    """The response times of a step by blocks, unpacked when they are looked at.
+
+    Those of all steps of a long run would take hundreds of megabytes.
+    """
+
+    def __init__(self, blocks: Sequence[StepBlock | None]) -> None:
+        self._blocks = blocks
+
+    @overload
+    def __getitem__(self, index: int) -> Times: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Times]: ...
+    def __getitem__(self, index: int | slice) -> Times | Sequence[Times]:
+        if isinstance(index, slice):
+            return PackedBlocks(self._blocks[index])
+        block = self._blocks[index]
+        return block.times if block else ()
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+
+def measured_steps(run: RunFacts, blocks: Sequence[StepBlock]) -> dict[str, RunFacts]:
     """The steps of a run whose own blocks are known; steps have the same ones."""
     by_name: defaultdict[str, dict[int, StepBlock]] = defaultdict(dict)
     for block in blocks:
         if block.position < len(run.blocks):
             by_name[block.name][block.position] = block
+    return {name: _measured(run, known) for name, known in by_name.items()}
 
-    def measured(name: str) -> RunFacts:
-        known = by_name[name]
-        parts = [known.get(position) for position in range(len(run.blocks))]
-        counts = [part.counts if part else StepBucket(0) for part in parts]
-        return replace(
-            step_facts(run, _results(list(known.values()))),
-            blocks=[part.times if part else () for part in parts],
-            block_counts=[
-                BlockCounts(whole.start, whole.end, part.completed, ended([part]))
-                for whole, part in zip(run.block_counts, counts, strict=True)
-            ],
-        )
 
-    return StepFacts(by_name, measured)
+def _measured(run: RunFacts, known: Mapping[int, StepBlock]) -> RunFacts:
+    parts = [known.get(position) for position in range(len(run.blocks))]
+    counts = [part.counts if part else StepBucket(0) for part in parts]
+    return replace(
+        step_facts(run, _results(list(known.values()))),
+        blocks=PackedBlocks(parts),
+        block_counts=[
+            BlockCounts(whole.start, whole.end, part.completed, ended([part]))
+            for whole, part in zip(run.block_counts, counts, strict=True)
+        ],
+    )
 
 
 def known_steps(run: RunFacts, steps: Mapping[str, StepResults]) -> StepFacts:

@@ -143,7 +143,17 @@ def _inputs(step: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 _OPTIONS = (
-    *("confirm", "baseline", "against", "wait-for-target", "warmup", "stop-early", "region"),
+    *(
+        "confirm",
+        "baseline",
+        "against",
+        "serve",
+        "serve-log",
+        "wait-for-target",
+        "warmup",
+        "stop-early",
+        "region",
+    ),
     *("wait-timeout", "verdict-timeout", "poll-interval", "timeout", "on-interrupt", "warn-on"),
 )
 INPUTS = frozenset(

@@ -1,13 +1,13 @@
 """What a server may ask of an agent's worker, whatever its master says."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+import asyncio
 
 import pytest
 
-pytestmark = pytest.mark.process
+from tm_cli.server.engine.distributed.host_rule import allowed
+from tm_cli.server.engine.distributed.roles import WorkerRole
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.web.bodies import Refusal
 
 SERVER = "http://localhost:8092/"
 ALLOWED = {"addresses": ["127.0.0.1"]}
@@ -39,36 +39,52 @@ REFUSED = [
 PERMITTED = job(
     ca_file="/etc/shadow",
     addresses=["10.0.0.1"],
-    probe={"url": "http://127.0.0.1:9/", "addresses": ["10.0.0.2"]},
+    probe={"url": "http://127.0.0.1:9/", "addresses": ["10.0.0.2"], "wait": 3},
     against={"target_url": "http://127.0.0.1:9/", "addresses": ["10.0.0.3"]},
     origins=[{"url": "http://127.0.0.1:9/", "addresses": ["10.0.0.4"]}],
 )
 
 
-@pytest.fixture(scope="module")
-def answers():
-    keys = dict.fromkeys(("public", "secret", "master"), "k" * 40)
-    role = {"port": 9, "name": "eu/a", "keys": keys, "server": SERVER, "ca_file": "/etc/agent.pem"}
-    jobs = [*(job(**changes) for changes, _ in REFUSED), PERMITTED]
-    script = Path(__file__).with_name("judge_jobs.py")
-    done = subprocess.run(
-        [sys.executable, str(script), json.dumps(role), json.dumps(jobs)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+ROLE = {
+    "port": 9,
+    "name": "eu/a",
+    "keys": dict.fromkeys(("public", "secret", "master"), "k" * 40),
+    "server": SERVER,
+    "ca_file": "/etc/agent.pem",
+}
 
 
-@pytest.mark.parametrize("number", range(len(REFUSED)))
-def test_what_a_server_may_not_ask_for_is_refused(answers, number):
-    assert isinstance(answers[number], str), answers[number]
-    assert REFUSED[number][1] in answers[number]
+def changes_in(document, **role):
+    return asyncio.run(allowed(EngineJob.parse(document), WorkerRole(**{**ROLE, **role})))
 
 
-def test_addresses_and_certificates_are_those_of_the_agents_machine(answers):
-    changes = answers[-1]
+@pytest.mark.parametrize(("changes", "reason"), REFUSED)
+def test_what_a_server_may_not_ask_for_is_refused(changes, reason):
+    with pytest.raises(Refusal, match=reason):
+        changes_in(job(**changes))
+
+
+def test_addresses_and_certificates_are_those_of_the_agents_machine():
+    changes = changes_in(PERMITTED)
     assert changes["ca_file"] == "/etc/agent.pem"
     assert changes["addresses"] == ["127.0.0.1"]
+    assert changes["probe"]["wait"] == PERMITTED["probe"]["wait"]
     for found in (changes["probe"], changes["against"], *changes["origins"]):
         assert found["addresses"] == ["127.0.0.1"]
+
+
+def test_a_worker_of_the_servers_machine_keeps_what_the_server_has_judged():
+    assert changes_in(PERMITTED, trusts_addresses=True) == {"ca_file": "/etc/agent.pem"}
+
+
+OWN = {"cert": "/etc/own.pem", "key": "/etc/own-key.pem"}
+
+
+@pytest.mark.parametrize("named", [(), ("/etc/own.pem",), ("/etc/own-key.pem",)])
+def test_a_client_certificate_that_the_owner_has_not_named_is_not_read(named):
+    with pytest.raises(Refusal, match="this agent does not permit /etc/own"):
+        changes_in(job(client_certificate=OWN), certificates=named)
+
+
+def test_a_client_certificate_that_the_owner_has_named_is_used():
+    changes_in(job(client_certificate=OWN), certificates=("/etc/own-key.pem", "/etc/own.pem"))

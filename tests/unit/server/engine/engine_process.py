@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -128,12 +128,17 @@ class _Connection(asyncio.Protocol):
 class EngineProcess:
     """A running engine; its events are collected as they come."""
 
-    def __init__(self, first_line: object, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        first_line: object,
+        environ: dict[str, str] | None = None,
+        program: Sequence[str] = ("-m", "tm_cli.server.engine"),
+    ) -> None:
         self.events: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._is_over = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tm_cli.server.engine"],
+            [sys.executable, *program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environ,

@@ -132,6 +132,9 @@ class Obedient:
     def finish(self, second: float) -> None:
         self.done.append(f"finish at {second:g}")
 
+    def renew(self, values: dict[str, str]) -> None:
+        self.done.append(f"renew {values}")
+
     def pause(self) -> None:
         self.done.append("pause")
 
@@ -157,6 +160,13 @@ def test_an_early_end_is_passed_on_and_an_unusable_one_ignored() -> None:
     ends = [b'{"command": "finish", "at": 20.0}', b'{"command": "finish", "at": "soon"}']
     execute_commands(iter([*ends, b'{"command": "finish"}']), obedient)
     assert obedient.done == ["finish at 20", "abort"]
+
+
+def test_new_values_are_passed_on_and_unusable_ones_ignored() -> None:
+    obedient = Obedient()
+    news = [b'{"command": "renew", "values": {"=TOKEN": "b"}}', b'{"command": "renew"}']
+    execute_commands(iter([*news, b'{"command": "renew", "values": {"a": 1}}']), obedient)
+    assert obedient.done == ["renew {'=TOKEN': 'b'}", "abort"]
 
 
 def test_a_share_is_passed_on() -> None:

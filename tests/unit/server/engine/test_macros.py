@@ -91,6 +91,16 @@ def test_columns_are_drawn_independently() -> None:
     assert counts == {pair: pytest.approx(count, abs=400) for pair, count in expected.items()}
 
 
+def test_shared_values_are_those_of_all_until_they_are_renewed() -> None:
+    variables = VisitorVariables([letters("SEQUENTIAL")], shared={"=TOKEN": "old"})
+    assert "=TOKEN" in variables.names
+    template = Template.compile("$$letter$$ $$=TOKEN$$")
+    assert template.render(variables.of(0)) == "a old"
+    variables.renew({"=TOKEN": "new", "=OTHER": "x"})
+    assert template.render(variables.of(1)) == "b new"
+    assert "=OTHER" not in variables.of(1)
+
+
 def test_runs_draw_different_rows() -> None:
     first, second = (VisitorVariables([letters("ROW")], seed=seed) for seed in (1, 2))
     assert [first.of(n) for n in range(50)] != [second.of(n) for n in range(50)]

@@ -86,7 +86,7 @@ def test_invalid_journey_is_refused_with_its_place(api, fields, words):
         ),
         (
             [{"request": "http://169.254.169.254/latest"}],
-            "steps cannot be used: the host 169.254.169.254 is blocked",
+            "steps: http://169.254.169.254/ cannot be used: the host 169.254.169.254 is blocked",
         ),
         ([{"request": "http://8.8.8.8/"}], "8.8.8.8 is public"),
         (
@@ -101,6 +101,13 @@ def test_start_is_refused_for_what_cannot_be_played(api, steps, words):
     assert answer.status_code == 400
     assert words in answer.json()["error"]
     assert not api.rows()
+
+
+def test_second_target_cannot_have_a_query(api):
+    profile = api.post("/profiles", json=journey()).json()
+    asked = {"againstUrl": "http://127.0.0.2:9/?a=b"}
+    answer = api.post(f"/profiles/{profile['id']}/runs", json=asked)
+    assert answer.json()["error"] == "againstUrl: with steps it cannot have a query"
 
 
 def test_own_address_of_the_server_is_refused_in_a_step(api):

@@ -239,6 +239,27 @@ def test_what_cannot_be_executed_is_not_started(shared_api, fields, place):
     assert shared_api.status(profile_id)["status"] == "IDLE"
 
 
+REQUEST = {"request": "GET /"}
+LOCUSTFILE = {"file": "shop.py", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"locustfile": LOCUSTFILE, "httpVersion": "2"}, "a locustfile has its own"),
+        ({"steps": [REQUEST], "httpVersion": "2"}, "steps is not possible with httpVersion 2"),
+        ({"checks": {"status": 200}, "httpVersion": "2"}, "checks is not possible"),
+        ({"cookies": True, "httpVersion": "2"}, "cookies is not possible"),
+        ({"followRedirects": 1, "httpVersion": "2"}, "followRedirects is not possible"),
+    ],
+)
+def test_what_would_be_left_out_in_silence_is_not_started(shared_api, fields, reason):
+    profile_id = shared_api.save(reason, **fields)
+    answer = shared_api.post(f"/profiles/{profile_id}/start")
+    assert answer.status_code == 400
+    assert reason in answer.json()["error"]
+
+
 def test_the_server_refuses_to_load_itself(api, server):
     profile_id = api.save(targetUrl=server.info.base_url + "/api/v1/profiles")
     assert "this server itself" in api.post(f"/profiles/{profile_id}/start").json()["error"]

@@ -11,7 +11,7 @@ from hdrh.histogram import HdrHistogram
 from tests.unit.server.running_agent import RunningAgent
 from tests.unit.server.running_server import Api
 from tm_cli.server.validation import UnreadableHistogram, add_encoded, check_encoded, new_histogram
-from tm_cli.server.workers.engine_events import parse_event
+from tm_cli.server.workers.engine_events import event_fields, parse_event
 
 FLAGS = dict.fromkeys(["generator_saturated", "downstream_saturated", "flaky_dispatch"], False)
 BUCKET = {
@@ -28,6 +28,14 @@ STEP = {"completed": 2, "codes": {"200": 2}, "failures": {}, "response": ""}
 STEPS = {"event": "steps", "index": 0, "side": 0, "steps": {"/cart": STEP}}
 STARTED = {"event": "started", "at": "2026-01-31T12:00:00Z"}
 WHOLE = [BUCKET, STEPS, PROGRESS, FINISHED, STARTED, {"event": "paused", "elapsed": 0}]
+
+
+@pytest.mark.parametrize("event", [*WHOLE, {"event": "note", "text": "lost"}])
+def test_an_event_is_written_as_it_is_read(event):
+    read = parse_event(json.dumps(event).encode())
+    name, fields = event_fields(read)
+    assert parse_event(json.dumps({"event": name, **fields}).encode()) == read
+
 
 NO_COUNTS = [
     "-1",

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 from tm_cli.server.engine.distributed.roles import WorkerRole
 from tm_cli.server.engine.job import EngineJob, rate_refusal
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
+from tm_cli.server.profiles import ClientCertificate
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
+from tm_cli.values.text import sanitize
 from tm_cli.values.urls import port_of
 
 MAX_RATE = 10_000.0
@@ -31,6 +33,8 @@ async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
     if role.trusts_addresses:
         return changes
     changes |= await _addresses(job, role)
+    if job.client_certificate:
+        _check_certificate(job.client_certificate, role)
     if job.locustfile:
         changes["locustfile"] = _own_locustfile(job.locustfile, role)
     return changes
@@ -52,6 +56,16 @@ async def _addresses(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
         addresses = await rule.check(job.against.target_url)
         found["against"] = {**job.against.model_dump(), "addresses": addresses}
     return found
+
+
+def _check_certificate(wanted: ClientCertificate, role: WorkerRole) -> None:
+    """Refuse files that only the master has named: it could prove to any target who we are."""
+    for name in (wanted.cert, wanted.key):
+        if name is not None and name not in role.certificates:
+            raise Refusal(
+                f"clientCertificate: this agent does not permit {sanitize(name)}; "
+                "`tm agent --client-certificate FILE` names what runs may use"
+            )
 
 
 def _own_locustfile(wanted: JobLocustfile, role: WorkerRole) -> dict[str, Any]:

@@ -141,9 +141,11 @@ class Master:
             label = self._labels[command.worker]
             if command.command == "kill":
                 self._drop(label)
-            else:
+            elif self._is_dealt:
                 order = {"command": command.command, **command.details}
                 self._runner.send_message("tm_order", order, label)
+            else:  # it may not be connected yet
+                self._coordinator.commands.append(command)
         events, self._coordinator.events = self._coordinator.events, []
         for event in events:
             name, fields = event_fields(event)

@@ -63,9 +63,9 @@ class WorkerRole(_Line):
 
     It loads no target that this host's own rule does not allow: none at a public address without
     `allow_public`, and not the `server` itself. It runs no code but that of the `locustfiles` that
-    this host's owner has named, which may read some of the `variables`. Only a worker on the
-    server's machine `trusts_addresses`, and paths of locustfiles, that the master names. `ca_file`
-    has certificates of targets to trust.
+    this host's owner has named, which may read some of the `variables`, and reads no client
+    certificate but `certificates`. Only a worker on the server's machine `trusts_addresses`, and
+    paths of files, that the master names. `ca_file` has certificates of targets to trust.
     """
 
     host: str = "127.0.0.1"
@@ -77,6 +77,7 @@ class WorkerRole(_Line):
     ca_file: str | None = None
     trusts_addresses: bool = False
     locustfiles: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
     variables: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def to_line(self) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -50,17 +51,20 @@ class Worker:
         self._serve: Callable[[], None] = self._may_serve.wait
         self._playing: gevent.Greenlet | None = None
         self._load_test: LoadTest | None = None
+        self._orders: deque[dict[str, Any]] = deque()
         self._is_over = Event()
 
     def run(self, lines: Iterator[bytes]) -> None:
         """Work to the end; JobError if there is no master."""
         gevent.spawn(self._read_to_end, lines)
-        gevent.spawn(self._connect)
         gevent.spawn(self._send_news)
-        watching = gevent.spawn(self._watch)
+        vital = [gevent.spawn(self._connect), gevent.spawn(self._watch)]
+        for greenlet in vital:
+            greenlet.link_exception(lambda _: self._is_over.set())
         self._is_over.wait()
-        if isinstance(watching.exception, JobError):
-            raise watching.exception
+        for greenlet in vital:
+            if greenlet.exception:
+                raise greenlet.exception
 
     def _read_to_end(self, lines: Iterator[bytes]) -> None:
         for _ in lines:
@@ -85,18 +89,16 @@ class Worker:
     def _watch(self) -> None:
         """End everything once the master is silent, by a clock that is never set."""
         deadline = time.monotonic() + CONNECT_TIMEOUT
-        try:
-            while self._patience is None:
-                gevent.sleep(_POLL)
-                if time.monotonic() > deadline:
-                    raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
-            while self._patience.lasts(time.monotonic()):
-                gevent.sleep(_POLL)
-            _LOG.warning("the master was silent for %g s", PATIENCE)
-            self._end_load()
-            gevent.sleep(_LEAVING)
-        finally:
-            self._is_over.set()
+        while self._patience is None:
+            gevent.sleep(_POLL)
+            if time.monotonic() > deadline:
+                raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
+        while self._patience.lasts(time.monotonic()):
+            gevent.sleep(_POLL)
+        _LOG.warning("the master was silent for %g s", PATIENCE)
+        self._end_load()
+        gevent.sleep(_LEAVING)
+        self._is_over.set()
 
     def _hear(self, **_: Any) -> None:
         if self._patience is None:
@@ -119,10 +121,17 @@ class Worker:
             self._playing = gevent.spawn(self._play, msg.data["job"])
 
     def _on_order(self, msg: Message, **_: Any) -> None:
-        if self._load_test and msg.data.get("command") == "abort":
-            self._load_test.abort()
-        elif self._load_test is None or not carry_out(msg.data, self._load_test):
-            _LOG.warning("ignored an order that is not known, or too early")
+        self._orders.append(msg.data)
+        self._obey()
+
+    def _obey(self) -> None:
+        """Carry out the orders, which may come before there is anything to carry them out on."""
+        while self._load_test and self._orders:
+            order = self._orders.popleft()
+            if order.get("command") == "abort":
+                self._load_test.abort()
+            elif not carry_out(order, self._load_test):
+                _LOG.warning("ignored an order that is not known")
 
     def _on_seen(self, msg: Message, **_: Any) -> None:
         self._outbox.seen(msg.data)
@@ -136,6 +145,7 @@ class Worker:
             self._load_test = LoadTest(
                 job, self._outbox, start_slots=self._start_slots, patience=self._patience
             )
+            self._obey()
             self._load_test.run()
         except (JobError, Refusal) as error:
             self._outbox.write("failed", message=str(error))

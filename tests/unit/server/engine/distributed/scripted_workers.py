@@ -25,7 +25,7 @@ def job_of(url="http://127.0.0.1:1/", **changes):
 class MasterProcess(EngineProcess):
     """The engine in the role of a master; `port` is where it listens."""
 
-    def __init__(self, labels, *, job=None, senders=None, keys=None):
+    def __init__(self, labels, *, job=None, senders=None, keys=None, **process):
         for_master, self.keys = keys or run_keys()
         role = MasterRole(
             job=job or job_of(),
@@ -33,8 +33,11 @@ class MasterProcess(EngineProcess):
             senders=senders or 256 * len(labels),
             keys=for_master,
         )
-        super().__init__(json.loads(role.to_line()))
-        self.port = self.wait_for("listening")["port"]
+        super().__init__(json.loads(role.to_line()), **process)
+
+    @property
+    def port(self):
+        return self.wait_for("listening")["port"]
 
     def gone(self, label, reason):
         line = json.dumps({"command": "gone", "worker": label, "reason": reason}) + "\n"

@@ -1,7 +1,9 @@
 """The master of a run, as workers and the server see it."""
 
+import contextlib
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -109,20 +111,21 @@ def test_a_silent_worker_is_lost_within_4_seconds_and_never_gets_its_share_back(
 
 
 def test_the_servers_orders_reach_all_workers():
-    with (
-        MasterProcess(["a", "b"]) as master,
-        ScriptedWorkers(master.port, master.keys, ["a", "b"]) as workers,
-    ):
+    with contextlib.ExitStack() as stack:
+        master = stack.enter_context(MasterProcess(["a", "b"]))
+        master.say({"command": "renew", "values": {"TOKEN": "new"}})  # before any has connected
+        workers = stack.enter_context(ScriptedWorkers(master.port, master.keys, ["a", "b"]))
         workers.start("a", "b")
         for order in ("pause", "resume", "nonsense"):
             master.command(order)
         master.say({"command": "finish", "at": 4.0})
         master.close_input()
         for label in ("a", "b"):
-            for order in ("pause", "resume", "finish", "abort"):
+            for order in ("renew", "pause", "resume", "finish", "abort"):
                 workers.wait_for_order(label, order)
             workers.tell(label, finished(10, elapsed=1.0, outcome="stopped"))
         code, end = master.finish()
+    assert master.notes() == []
     assert (code, end["event"], end["outcome"]) == (0, "finished", "stopped")
 
 
@@ -140,3 +143,17 @@ def test_without_any_worker_the_run_fails_with_the_last_reason():
         code, end = master.finish()
     assert code == 1
     assert end == {"event": "failed", "message": "no worker took part: the agent refuses it"}
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+def test_where_nothing_asks_for_keys_no_worker_is_admitted(how):
+    script = str(Path(__file__).with_name("without_admission.py"))
+    with MasterProcess(["a"], program=(script, how)) as master:
+        if how == "refused":
+            code, end = master.finish()
+            assert (code, end["event"]) == (1, "failed")
+            assert "nothing would ask connections for their key" in end["message"]
+            return
+        with ScriptedWorkers(master.port, master.keys, ["a"]) as workers:
+            time.sleep(1.0)
+            assert workers.heard == {}

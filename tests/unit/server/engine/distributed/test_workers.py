@@ -154,17 +154,16 @@ def test_strangers_get_nowhere_and_nothing_can_be_read(target):
         master = stack.enter_context(MasterProcess(["a"], job=job, keys=keys))
         relay = Relay(master.port)
         stack.callback(relay.close)
-        without = stack.enter_context(ScriptedWorkers(relay.port, None, ["a"]))
+        without = stack.enter_context(ScriptedWorkers(master.port, None, ["a"]))
         stolen = foreign.model_copy(update={"master": for_workers.master})
-        unknown = stack.enter_context(ScriptedWorkers(relay.port, stolen, ["a"]))
+        unknown = stack.enter_context(ScriptedWorkers(master.port, stolen, ["a"]))
         time.sleep(1.0)
         assert without.heard == unknown.heard == {}
-        before = relay.connections
         worker = stack.enter_context(
             WorkerProcess(master, "a", port=relay.port, is_watched=False)
         ).process
         master.wait_for("bucket", lambda event: event["sent"] >= 50)
-        assert relay.connections - before == 1  # and none without encryption
+        assert relay.connections == 1  # and none without encryption
         assert without.heard == unknown.heard == {}
         recorded = bytes(relay.recorded)
         for secret in (b"not-for-others", b"Authorization", b"/status/204", b"tm_job", b"bucket"):
@@ -191,7 +190,7 @@ def test_a_worker_tells_a_foreign_master_nothing_and_ends_with_its_input():
     with EngineProcess(json.loads(role.to_line())) as worker:
         assert not foreign.poll(1500)
         worker.close_input()
-        code, _ = worker.finish() if worker.events else (worker._process.wait(10), None)
+        code, _ = worker.finish() if worker.events else (worker._process.wait(40), None)
     assert code == 0
     context.destroy(linger=0)
 

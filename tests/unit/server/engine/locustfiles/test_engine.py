@@ -169,6 +169,7 @@ class One(User):
     [
         ("self.environment.runner.quit()", "has ended the run (runner.quit)"),
         ("self.environment.process_exit_code = 3", "process_exit_code to 3"),
+        ("pass", "no visitor of the locustfile gives_up.py has sent a request"),
     ],
 )
 def test_a_run_that_the_file_gives_up_has_failed(tmp_path, act, message):

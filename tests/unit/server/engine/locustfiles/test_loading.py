@@ -63,3 +63,25 @@ def test_a_locustfile_is_loaded_or_the_reason_is_a_sentence(results, name):
 def test_what_is_missing_is_said_with_the_way_to_have_it(results):
     assert "-m pip install not_a_module" in results["module"]
     assert "env: [SHOP_TOKEN]" in results["variable"]
+
+
+CONTRACT = """
+from inspect import getsource, signature
+from locust import FastHttpUser, HttpUser, SequentialTaskSet, TaskSet, User, clients
+from locust.contrib import fasthttp
+from locust.runners import Runner
+assert "_preloaded_ssl_context" in getsource(clients.LocustHttpAdapter)
+assert clients._preloaded_ssl_context.load_verify_locations
+assert "self.wait()" in getsource(TaskSet.run)
+assert "self.on_stop()" in getsource(User.run)
+assert "Exception" not in getsource(User.run).partition("except (GreenletExit")[2]
+assert list(signature(TaskSet.get_next_task).parameters) == ["self"]
+assert "self.get_next_task()" in getsource(TaskSet.run)
+assert HttpUser.pool_manager is None and FastHttpUser.client_pool is None
+assert fasthttp.LocustUserAgent.close
+assert {"stop", "quit"} <= set(dir(Runner))
+"""
+
+
+def test_what_is_used_of_locust_is_there():
+    subprocess.run([sys.executable, "-c", CONTRACT], check=True, timeout=60)

@@ -1,14 +1,20 @@
 """A worker of another machine plays files that its own user has named, whatever it is asked."""
 
 import asyncio
+import json
+from dataclasses import replace
 
 import pytest
 
 from tm_cli.runtime.locustfile import hash_of
+from tm_cli.server.agent.options import AgentOptions
+from tm_cli.server.agent.worker import _first_line
 from tm_cli.server.engine.distributed.host_rule import allowed
-from tm_cli.server.engine.distributed.roles import WorkerRole
+from tm_cli.server.engine.distributed.roles import WorkerKeys, WorkerRole
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.workers.agent_protocol import TunnelTicket
+from tm_cli.values.api_key import ApiKey
 
 KEYS = dict.fromkeys(("public", "secret", "master"), "k" * 40)
 
@@ -36,6 +42,26 @@ def ask(tmp_path):
 
     ask.path, ask.sha256 = path, sha256
     return ask
+
+
+def test_an_agent_hands_its_files_to_its_workers_and_no_variable_of_tm(tmp_path, monkeypatch):
+    monkeypatch.setenv("TM_API_KEY", "secret")
+    monkeypatch.setenv("STRAIT_API_KEY", "secret")
+    monkeypatch.setenv("SHOP_TOKEN", "token")
+    options = AgentOptions(
+        server="http://127.0.0.1:8092/",
+        key=ApiKey("secret"),
+        region="eu",
+        name="one",
+        locustfiles=[tmp_path / "shop.py"],
+    )
+    ticket = TunnelTicket(run="run", worker="eu/one", secret="s" * 20, keys=WorkerKeys(**KEYS))
+    role = json.loads(_first_line(ticket, options, 1))["worker"]
+    assert role["locustfiles"] == [str(tmp_path / "shop.py")]
+    assert role["variables"]["SHOP_TOKEN"] == "token"
+    assert not [name for name in role["variables"] if name.startswith(("TM_", "STRAIT_"))]
+    without = json.loads(_first_line(ticket, replace(options, locustfiles=()), 1))["worker"]
+    assert without["variables"] == {}
 
 
 def test_a_path_that_the_master_names_is_never_played(ask):
