@@ -214,7 +214,9 @@ class TargetClient:
 
     @property
     def requests(self) -> dict[str, int]:
-        return Counter(self._pool.requests) + (self._http2.requests if self._http2 else Counter())
+        counts = Counter(self._pool.requests)  # "+" would leave out an address without any
+        counts.update(self._http2.requests if self._http2 else {})
+        return counts
 
     def send(self, number: int = 0) -> int | str:
         """Send the request; return the status code, or the name of the error."""
