@@ -11,6 +11,7 @@ import pytest
 from tests.unit.server.judge.test_noise import played
 from tests.unit.server.judge.test_verdict import BASELINE, RUN, against, small, with_quantiles
 from tm_cli.server.judge import BaselineChoice, Judgement, RunFacts, Thresholds, judge, judge_ab_run
+from tm_cli.server.judge.sequential import Interim, SequentialTest
 
 CALM = [1.0, 1.02, 0.98, 1.01, 0.99, 1.0, 1.02, 0.98, 1.01, 0.99, 1.0, 1.0]
 
@@ -166,6 +167,19 @@ def test_a_slower_machine_makes_no_step_stand_out() -> None:
     other = replace(BASELINE, steps=dict(zip(names, before, strict=True)))
     verdicts = [item["verdict"] for item in judge(run, against(other)).snapshot["steps"]]
     assert verdicts == ["PASS"] * 10
+
+
+def test_nothing_is_decided_early_while_a_step_with_thresholds_was_not_played() -> None:
+    seen = Interim(60.0, 0.9, 11, 12, frozenset({"PASS", "FAIL"}))
+    run = replace(played(CALM, seed=3), history_id=8, verdict=None)
+    run = with_steps(run, cart=played(CALM, seed=4))
+    baseline = against(with_steps(played(CALM, seed=5), cart=played(CALM, seed=6)))
+    gates = {"cart": {"p50": {"fail": 15}}}, {"chekout": {"p50": {"fail": 15}}}
+    known = [
+        SequentialTest().look(run, baseline, Thresholds().changed({"steps": gate}), seen)
+        for gate in gates
+    ]
+    assert known == ["PASS", None]
 
 
 def test_few_of_many_bad_steps_are_among_the_reasons() -> None:

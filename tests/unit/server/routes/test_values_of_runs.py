@@ -43,6 +43,17 @@ def test_the_load_generator_alone_gets_the_values(api, tmp_path):
     assert not [file for file in kept if SECRET.encode() in file.read_bytes()]
 
 
+def test_names_of_steps_and_failures_hold_no_values(api, tmp_path):
+    script = f"steps=GET%20/{SECRET}:20&fails={SECRET}Error:5"
+    profile_id = api.save(script=script, requestHeaders=HEADERS)
+    run_id = api.start(profile_id, values={"TOKEN": SECRET})
+    detail = api.judged(run_id)
+    assert detail["steps"][0]["name"] == "GET /${TOKEN}"
+    assert json.loads(detail["responseCodes"])["${TOKEN}Error"] == 20
+    shown = {**detail, "targetUrl": "", "latencySeries": ""}
+    assert SECRET not in json.dumps(shown) + json.dumps(api.status(profile_id))
+
+
 def test_a_part_of_the_address_may_come_with_the_start(api, tmp_path):
     log = tmp_path / "log"
     profile_id = api.save(targetUrl=f"${{BASE}}/?log={log}")
