@@ -106,8 +106,8 @@ def _names(value: Any, key: str) -> list[str]:
 def complete(document: Any, directory: Path) -> Any:
     """Return a document with what its locustfile says: its SHA-256, and its host as the target.
 
-    Raises InvalidDocument when the file cannot be read, or is not the one of the document. What is
-    wrong with the rest of the document is left to whoever reads it.
+    Raises InvalidDocument when the file cannot be read, or is not the one of the document. The rest
+    of the document is not checked here.
     """
     if not isinstance(document, Mapping) or document.get(KEY) is None:
         return document
@@ -116,7 +116,7 @@ def complete(document: Any, directory: Path) -> Any:
     except InvalidDocument:
         return document
     for key in _OF_REQUESTS:
-        if document.get(key) not in (None, ""):
+        if document.get(key):
             problem = f"{key} has no effect with a locustfile, which sends its own requests"
             raise InvalidDocument(problem, (key,))
     try:

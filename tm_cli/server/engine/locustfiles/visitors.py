@@ -28,6 +28,7 @@ from tm_cli.server.engine.locustfiles.visits import (
 from tm_cli.server.engine.played import Played, StepResult
 from tm_cli.server.engine.sender import TargetClient
 from tm_cli.values.failures import CHECK_FAILED, LOCUSTFILE_ERROR, TARGET_REFUSED
+from tm_cli.values.placeholders import hide_values
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_CHECK = 80  # characters of what the file says about a failed check
@@ -56,20 +57,26 @@ class Scenario:
     """
 
     def __init__(self, job: EngineJob, locustfile: JobLocustfile, on_quit: Callable[[], None]):
-        if locustfile.place is not None:
-            enforce(locustfile.place)
-        logging.getLogger("locust").setLevel(logging.CRITICAL)  # what it logs is a result here
-        self.classes = load_users(locustfile)
-        count_think_time()
-        _trust(job.ca_file)
         self._file = locustfile
+        self._values = locustfile.place.variables if locustfile.place else {}
         self._on_quit = on_quit
         self._is_running = False
         self._ended_by_file = False
         self._logged = 0
-        self.visits = 0
+        self._visits = 0
         self._requests = 0
-        self.environment = self._environment(job)
+        if locustfile.place is not None:
+            enforce(locustfile.place)
+        logging.getLogger("locust").setLevel(logging.CRITICAL)  # what it logs is a result here
+        # before the file's own listeners: one of these may end the visit
+        locust.events.request.add_listener(self._on_request)
+        self.classes = load_users(locustfile)
+        count_think_time()
+        _trust(job.ca_file)
+        try:
+            self.environment = self._environment(job)
+        except ValueError as error:  # two classes of one name, for instance
+            raise JobError(f"the locustfile {locustfile.file} cannot be played: {error}") from None
 
     def begin(self) -> None:
         """Fire the file's `test_start`; raises JobError when that takes too long."""
@@ -88,8 +95,7 @@ class Scenario:
                 f"the locustfile {self._file.file} has declared the run a failure: it has set "
                 f"environment.process_exit_code to {code}"
             )
-
-        if self.visits and not self._requests:
+        if self._visits and not self._requests:
             raise JobError(
                 f"no visitor of the locustfile {self._file.file} has sent a request; nothing was "
                 "tested"
@@ -97,6 +103,11 @@ class Scenario:
 
     def client(self, job: EngineJob, target: RequestTarget) -> "VisitorClient":
         return VisitorClient(job, target, self)
+
+    def count_visit(self) -> None:
+        self._visits += 1
+        if len(self.environment.stats.errors) > _MOST_ERRORS:  # texts with numbers in them
+            self.environment.stats.errors.clear()
 
     def quit(self) -> None:
         if self._is_running and not self._ended_by_file:
@@ -126,7 +137,6 @@ class Scenario:
         )
         environment.runner = _Runner(environment)
         environment.runner.on_quit = self.quit
-        locust.events.request.add_listener(self._on_request)
         locust.events.user_error.add_listener(self._on_error)
         locust.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
         return environment
@@ -151,12 +161,13 @@ class Scenario:
         **_: Any,
     ) -> None:
         self._requests += 1
-        visit = (context or {}).get("visit") or getattr(gevent.getcurrent(), "visit", None)
+        visit = (context or {}).get("tm_visit") or getattr(gevent.getcurrent(), "tm_visit", None)
         if visit is not None:
+            result = result_of(exception, response)
+            if isinstance(result, str):
+                result = hide_values(result, self._values)
             seconds = (response_time or 0.0) / 1000
-            visit.add(StepResult(str(name), seconds, result_of(exception, response)))
-        if len(self.environment.stats.errors) > _MOST_ERRORS:  # texts with numbers in them
-            self.environment.stats.errors.clear()
+            visit.add(StepResult(hide_values(str(name), self._values), seconds, result))
 
     def _on_error(self, exception: BaseException, tb: Any, **_: Any) -> None:
         if self._logged < _LOGGED and self._file.place is not None:
@@ -185,7 +196,6 @@ def result_of(exception: BaseException | None, response: Any) -> int | str:
     if exception is None:
         return status if 100 <= status < 400 else 200
     if refused := next((e for e in _causes(exception) if isinstance(e, TargetRefused)), None):
-        _LOG.warning("%s", refused)
         return f"{TARGET_REFUSED} {refused.address}"
     if isinstance(exception, CatchResponseError):
         return f"{CHECK_FAILED} {str(exception)[:_LONGEST_CHECK]}"
@@ -209,7 +219,7 @@ class VisitorClient:
         self.requests: dict[str, int] = {}  # connections are the file's business
         self.bodies: Counter[str] = Counter()
         self.error: Exception | None = None
-        self._timeout = job.arrival_timeout
+        self._timeout = job.visit_timeout or job.timeout
         self._scenario = scenario
         self._probe = TargetClient(job.model_copy(update={"slots": 1, "against": None}), target)
         host = base_url(target)
@@ -218,9 +228,9 @@ class VisitorClient:
 
     def send(self, number: int = 0) -> Played:
         visit = Visit()
-        self._scenario.visits += 1
+        self._scenario.count_visit()
         [chosen] = random.choices(self._classes, self._weights)  # noqa: S311
-        gevent.getcurrent().visit = visit
+        gevent.getcurrent().tm_visit = visit
         try:
             with gevent.Timeout(self._timeout, JourneyTimeout):
                 self._play(chosen)

@@ -58,16 +58,18 @@ def visitor_class(user: type[User], host: str, on_stop_test: Callable[[], None])
     tasks = [_only(_bounded(task, known), on_stop_test) for task in user.tasks]
 
     class Visitor(user):  # type: ignore[misc]
-        visit: Visit
+        tm_visit: Visit
 
         def __new__(cls, *_: Any, **__: Any) -> Any:
             visitor = super().__new__(cls)
-            visitor.visit = gevent.getcurrent().visit  # a constructor may send requests already
+            visitor.tm_visit = (
+                gevent.getcurrent().tm_visit
+            )  # a constructor may send requests already
             return visitor
 
         def context(self) -> dict[str, Any]:
             """Locust hands this to every request event of this user."""
-            return {**super().context(), "visit": self.visit}
+            return {**super().context(), "tm_visit": self.tm_visit}
 
     Visitor.__name__, Visitor.__qualname__ = user.__name__, user.__qualname__
     Visitor.__module__ = user.__module__
@@ -88,7 +90,7 @@ def _only(task: Task, on_stop_test: Callable[[], None]) -> Callable[[Any], None]
         except StopTest:
             on_stop_test()
         except Exception as error:
-            user.visit.fail(f"{LOCUSTFILE_ERROR} {type(error).__name__}")
+            user.tm_visit.fail(f"{LOCUSTFILE_ERROR} {type(error).__name__}")
             if not isinstance(task, type):  # a task set has told it already
                 user.environment.events.user_error.fire(
                     user_instance=user, exception=error, tb=error.__traceback__
@@ -109,16 +111,16 @@ def _bounded(task: Task, known: dict[type[TaskSet], type[TaskSet]]) -> Task:
     most = _most(task)
 
     class Bounded(task):  # type: ignore[misc, valid-type]
-        begun = 0
+        tm_begun = 0
 
         def get_next_task(self) -> Any:
-            if self.begun == most:
+            if self.tm_begun == most:
                 raise InterruptTaskSet(reschedule=False)
-            self.begun += 1
+            self.tm_begun += 1
             return super().get_next_task()
 
         def wait(self) -> None:
-            if self.begun != most:  # a visitor that has done everything leaves at once
+            if self.tm_begun != most:  # a visitor that has done everything leaves at once
                 super().wait()
 
     known[task] = Bounded
@@ -160,6 +162,6 @@ def count_think_time() -> None:
         try:
             stock(self)
         finally:
-            self.user.visit.thinking += time.monotonic() - begun
+            self.user.tm_visit.thinking += time.monotonic() - begun
 
     TaskSet.wait = wait

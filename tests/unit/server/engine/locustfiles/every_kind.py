@@ -13,7 +13,7 @@ from locust import (
     tag,
     task,
 )
-from locust.exception import RescheduleTask, StopUser
+from locust.exception import CatchResponseError, RescheduleTask, StopUser
 
 heard = []
 
@@ -68,7 +68,7 @@ class Base(User):
 
 class OneTask(Base):
     @task
-    def only(self):
+    def visit(self):
         step(self, "task")
 
 
@@ -229,6 +229,25 @@ class OwnContext(Base):
     @task
     def plain(self):
         step(self, "task")
+
+
+class Named(Base):
+    @task
+    def secret(self):
+        step(self, "/login?token=secret-value", exception=CatchResponseError("secret-value bad"))
+
+
+class Leaves(Base):
+    @task
+    def leave(self):
+        step(self, "leave now")
+        step(self, "never")
+
+
+@events.request.add_listener
+def leave_now(name, **_):
+    if name == "leave now":
+        raise StopUser
 
 
 class Tagged(Base):

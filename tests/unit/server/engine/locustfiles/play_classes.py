@@ -17,7 +17,7 @@ from tm_cli.server.engine.locustfiles.visitors import Scenario  # noqa: E402
 
 def main():
     path = Path(sys.argv[1])
-    place = {"path": str(path)}
+    place = {"path": str(path), "variables": {"TOKEN": "secret-value"}}
     reference = {"file": path.name, "sha256": hash_of(path.read_bytes()), "place": place}
     job = EngineJob.parse(
         {

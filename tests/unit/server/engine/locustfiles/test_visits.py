@@ -44,11 +44,21 @@ def everything():
         ("InAnotherGreenlet", 200, "start child stop"),
         ("WithoutContext", 200, "start task stop"),
         ("OwnContext", 200, "start task stop"),
+        (
+            "Named",
+            "/login?token=${TOKEN}: CheckFailed ${TOKEN} bad",
+            "start /login?token=${TOKEN} stop",
+        ),
     ],
 )
 def test_a_visitor_plays_one_task_to_its_end(everything, name, result, steps):
     found, _, played = everything[0]["classes"][name]
     assert (found, " ".join(step for step, _, _ in played)) == (result, steps)
+
+
+def test_a_listener_that_ends_the_visit_takes_no_request_away(everything):
+    result, _, steps = everything[0]["classes"]["Leaves"]
+    assert (result, [step for step, _, _ in steps]) == (200, ["start", "leave now", "stop"])
 
 
 @pytest.mark.parametrize(
