@@ -103,9 +103,10 @@ def hostile_answer(path, say, chance):
         counts = {say(): 2}
         return status(say(), runId=say(), responseCodeCounts=counts, waitingFor=say(), steps=steps)
     words = {"name": say(), "targetUrl": say(), "httpMethod": say(), "region": say()}
-    steps = [{"name": say(), "request": say()}, {"think": [say(), 2]}, {say(): say()}, say()]
     gate = {"steps": {say(): {"p95": {"fail": 5}}, say(): say()}}
-    return profile(**words, status=say(), interpolationMode=say(), steps=steps, gate=gate)
+    steps = [{"name": say(), "request": say()}, {"think": [say(), 2]}, {say(): say()}, say()]
+    shown = {"status": say(), "interpolationMode": say()}
+    return profile(**words, **shown, steps=steps, gate=gate)
 
 
 @pytest.fixture

@@ -244,6 +244,7 @@ def test_service_at_a_place_that_is_taken_is_not_started(gate, world):
         (["--serve", "sh 'a"], "--serve: No closing quotation"),
         (["--serve", "true", "--on-interrupt", "detach"], "contradicts --serve"),
         (["--serve", "true", "--target-pid", "1"], "contradict each other"),
+        (["--serve", "true", "--region", "eu"], "the agents of eu would load its own"),
         (["--serve", "true", "--serve-log", "no/where.log"], "is no place for a file"),
         (["--serve-log", "x.log"], "--serve-log needs --serve"),
         (["--target-pid", "4194305"], "there is no process 4194305"),
@@ -261,6 +262,21 @@ def test_mistakes_are_found_before_anything_is_started(gate, world, flags, messa
     assert (code, world.starts) == (ExitCode.USAGE, [])
     assert message in document["error"]["message"]
     assert "s3cret" not in json.dumps(document)
+
+
+@posix
+def test_log_is_not_written_through_a_link(gate, world, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (world.place / ".tm").symlink_to(tmp_path / "elsewhere")
+    code, _, _ = gate(world.program("L", "time.sleep(60)"))
+    assert (code, world.starts, world.left()) == (ExitCode.CONFIGURATION, [], [])
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_log_may_be_elsewhere(gate, world):
+    flags = ("--serve-log", "a.log", "--wait-for-target", "1s")
+    gate(world.program("print('a')", "raise SystemExit(1)"), *flags)
+    assert (world.place / "a.log").read_text(encoding="utf-8") == "a\n"
 
 
 def test_variable_of_a_prometheus_server_must_be_set(gate, world):

@@ -100,6 +100,9 @@ class Profile(CamelCasePayload):
     gate: JsonText = None
     locustfile: JsonText = None
     steps: JsonText = None
+    data: JsonText = None
+    http_version: Lenient[StrictStr] = None
+    client_certificate: JsonText = None
     created_at: Instant = None
 
 

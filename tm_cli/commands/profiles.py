@@ -16,6 +16,7 @@ from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import OutputError, UsageError
 from tm_cli.runtime.files import write_atomic
 from tm_cli.values.durations import format_duration
+from tm_cli.values.placeholders import placeholders
 from tm_cli.values.text import sanitize
 from tm_cli.values.thresholds import format_threshold
 
@@ -190,12 +191,33 @@ def _describe(profile: Profile) -> str:
         ("region", profile.region),
         ("status", profile.status),
         ("warm-up", format_duration(profile.warmup) if profile.warmup else None),
+        ("data", ", ".join(_data(profile.data))),
+        ("values", ", ".join(_values(profile))),
+        ("HTTP", profile.http_version),
+        ("certificate", _text_of(profile.client_certificate, "cert")),
         *_limits(profile.gate),
     ]
     known = [(name, sanitize(value)) for name, value in rows if value not in (None, "")]
     width = max(14, *(len(name) + 1 for name, _ in known))
     lines = [f"  {name:<{width}}{value}" for name, value in known]
     return "\n".join([sanitize(profile.name), *lines])
+
+
+def _data(data: Any) -> Iterator[str]:
+    for source in data if isinstance(data, list) else ():
+        mode = _text_of(source, "mode")
+        yield (_text_of(source, "name") or "?") + (f" ({mode})" if mode else "")
+
+
+def _values(profile: Profile) -> list[str]:
+    """The placeholders that a start fills in."""
+    names = [each.name for each in placeholders(profile.document()) if each.name]
+    return [f"${{{name}}}" for name in dict.fromkeys(names)]
+
+
+def _text_of(value: Any, key: str) -> str | None:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _steps(steps: Any) -> Iterator[str]:

@@ -229,10 +229,16 @@ class SupervisedGroup(SubprocessGroup):
             process = super()._start(line, **(options | own))
         finally:
             os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            if problem := pipe.read():
-                process.communicate()
-                raise OSError(int(problem), os.strerror(int(problem)), words[0])
+        try:
+            with os.fdopen(reading, "rb") as pipe:
+                problem = pipe.read()
+        except BaseException:  # a signal, while the command may have been started
+            self._process = process
+            self.kill()
+            raise
+        if problem:
+            process.communicate()
+            raise OSError(int(problem), os.strerror(int(problem)), words[0])
         return process
 
     def ask_to_end(self) -> None:

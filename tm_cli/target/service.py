@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from tm_cli.errors import TargetUntestable
+from tm_cli.errors import TargetUntestable, UsageError
 from tm_cli.runtime.clock import Clock
 from tm_cli.runtime.subprocesses import describe_exit, last_lines
 from tm_cli.values.durations import format_duration
@@ -60,8 +60,12 @@ class Place:
 
     @classmethod
     def of(cls, url: str) -> Place:
-        parts = urlsplit(url)
-        return cls(parts.hostname or "", port_of(parts))
+        """Return the place of a URL; raises UsageError for one that has none."""
+        try:
+            parts = urlsplit(url)
+            return cls(parts.hostname or "", port_of(parts))
+        except ValueError:
+            raise UsageError(f"the target {sanitize(url)} is no address") from None
 
     def answers(self) -> bool:
         """Whether anything accepts connections there."""

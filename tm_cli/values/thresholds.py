@@ -169,9 +169,10 @@ def format_threshold(key: str, value: Any) -> str:
 def _format_step(own: Any) -> str:
     if own is False:
         return "not judged"
-    return ", ".join(
-        f"{sanitize(key)} {format_threshold(key, value)}" for key, value in own.items()
-    )
+    if not isinstance(own, Mapping):
+        raise TypeError(f"{own!r} has no thresholds")
+    texts = (f"{sanitize(key)} {format_threshold(key, value)}" for key, value in own.items())
+    return ", ".join(texts)
 
 
 def _sides(key: str, name: str, value: Mapping[str, Any]) -> list[str]:

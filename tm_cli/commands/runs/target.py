@@ -17,8 +17,8 @@ from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.policy import Gate
 from tm_cli.gate.target_metrics import OF_THE_PROCESS, MetricCheck, check_metric_name
-from tm_cli.runtime.files import make_private_dir
 from tm_cli.runtime.subprocesses import IS_WINDOWS, find_program, last_lines, split_command
+from tm_cli.runtime.trusted_files import prepare_data_dir
 from tm_cli.target.service import (
     LARGEST_LOG,
     READY_WAIT,
@@ -68,8 +68,9 @@ class TargetRequest:
         on what cannot be recorded.
         """
         names = {check.name for check in gate.checks if isinstance(check, MetricCheck)}
-        wants_usage = self.pid is not None or not names.isdisjoint(OF_THE_PROCESS)
-        if self.words is None and not wants_usage and not self.queries:
+        needs_usage = not names.isdisjoint(OF_THE_PROCESS)
+        wants_usage = needs_usage or self.words is not None or self.pid is not None
+        if not wants_usage and not self.queries:
             yield runs
             return
         from tm_cli.target.observed_runs import ObservedRuns
@@ -80,7 +81,9 @@ class TargetRequest:
             service = None
             if self.words is not None:
                 service = stack.enter_context(self._serving(self.words, runs))
-            usage = self._usage(runs, service, is_needed=bool(names & {*OF_THE_PROCESS}))
+            usage = None
+            if wants_usage:
+                usage = self._usage(runs, service, is_needed=needs_usage)
             sampler = Sampler(Recording())
             stack.callback(sampler.stop)
             sampler.start(usage, self.queries)
@@ -139,7 +142,7 @@ class TargetRequest:
                 self.log.write_bytes(b"")
                 return self.log
             directory = self.session.settings.find_data_dir(context.cwd)
-            make_private_dir(directory)
+            prepare_data_dir(directory, context.environ)
             return open_log(directory, f"{context.clock.now().astimezone():%Y%m%d-%H%M%S}")
         except OSError as problem:
             place = problem.filename or self.log
@@ -161,7 +164,7 @@ class TargetRequest:
         """Return what is measured: the service, a process, or what listens at the target's port."""
         from tm_cli.target.process_usage import NotRecorded, usage_of
 
-        urls = [run.target for run in runs if run.target and is_loopback(run.target)]
+        urls = [url for run in runs if (url := run.target) and Place.of(url) and is_loopback(url)]
         ports = {Place.of(url).port for url in urls}
         port = next(iter(ports)) if len(ports) == 1 else None
         if service is None and self.pid is None and (port is None or len(urls) != len(runs)):
@@ -296,9 +299,9 @@ _USER = re.compile(r"//[^/@]*@")
 
 
 def _with_variables(text: str, environ: Mapping[str, str]) -> str:
-    """Replace `${NAME}`; raises ConfigurationError for a variable that is not set."""
+    """Fill in `${NAME}`, but no key of tm; raises ConfigurationError for one without a value."""
     try:
-        return fill(text, environ)
+        return fill(text, environment(environ))
     except MissingValue as problem:
         raise ConfigurationError(
             f"the variable {problem.name} is not set", hint="a metric of the target needs it"

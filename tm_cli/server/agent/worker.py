@@ -80,7 +80,10 @@ async def _connect(tunnel: ServerConnection, listener: socket.socket, pid: int) 
 async def _accept(listener: socket.socket, pid: int) -> socket.socket:
     """The connection of the process. Those of other users of this machine are closed."""
     while True:
-        connection, peer = await asyncio.get_running_loop().sock_accept(listener)
+        try:
+            connection, peer = await asyncio.get_running_loop().sock_accept(listener)
+        except ConnectionError:  # it is gone already
+            continue
         try:
             if await asyncio.to_thread(_is_owned, peer, pid):
                 return connection

@@ -214,7 +214,11 @@ class TargetClient:
 
     @property
     def requests(self) -> dict[str, int]:
-        return Counter(self._pool.requests) + (self._http2.requests if self._http2 else Counter())
+        """The requests by address, also of those that got none."""
+        counts = self._pool.requests
+        for name, count in self._http2.requests.items() if self._http2 else ():
+            counts[name] = counts.get(name, 0) + count
+        return counts
 
     def send(self, number: int = 0) -> int | str:
         """Send the request; return the status code, or the name of the error."""

@@ -17,6 +17,7 @@ from typing import Any
 from tm_cli.server.judge.evidence import ms, percent_of, requests_needed
 from tm_cli.server.judge.facts import RunFacts
 from tm_cli.server.judge.findings import (
+    BASELINE,
     LIKELY,
     REFERENCE,
     SURE,
@@ -86,9 +87,8 @@ def compare_steps(
                 "is_paired": is_paired,
                 "is_named": is_named,
             }
-            bounds = thresholds.of_step(name)
-            compared = _compared(now, before, bounds, own, than, 1.0 if own else doubt, history)
-            found += (_among_steps(item, now, before, bounds, usual, doubt) for item in compared)
+            bounds, level = thresholds.of_step(name), 1.0 if own else doubt
+            found += _compared(now, before, bounds, own, than, level, usual, history)
         elif own and than != REFERENCE and now and now.completed:
             found.append(_without_baseline(than))
         for item in found:
@@ -102,6 +102,7 @@ def _compared(
     own: Any,
     than: str,
     doubt: float,
+    usual: Mapping[str, float],
     history: dict[str, Any],
 ) -> Iterator[MetricComparison]:
     if not before.can_be_baseline:
@@ -111,19 +112,12 @@ def _compared(
     fine = {} if own else _not_slower(now, before, bounds, than)
     yield from fine.values()
     tested = {name: bound for name, bound in bounds.quantiles.items() if name not in fine}
-    slower = replace(bounds, quantiles=tested)
-    for found in (
-        compare_response_times(now, before, slower, than=than, doubt=doubt, **history)
-        if tested
-        else ()
-    ):
-        if found.metric in own and cannot_tell(found):
-            severity = max(found.severity, Severity.WARN)
-            yield replace(found, severity=severity, is_judged=True)
-        elif found.is_noisy:  # the run itself is asked whether it could see anything
-            yield replace(found, severity=Severity.PASS, is_judged=False)
-        else:
-            yield found
+    if tested:
+        now, before = (replace(step, blocks=list(step.blocks)) for step in (now, before))
+        slower = replace(bounds, quantiles=tested)
+        times = compare_response_times(now, before, slower, than=than, doubt=doubt, **history)
+        for found in _among_steps(list(times), now, before, bounds, usual, doubt):
+            yield _asked_for(found) if found.metric in own else _not_asked_for(found)
     for found in error_rates(now, before, bounds, than):
         count, earlier = _errors(found.metric, now), _errors(found.metric, before)
         yield _at_level(found, doubt, by_chance(now, before, count, earlier))
@@ -146,38 +140,70 @@ def _usual_changes(run: RunFacts, other: RunFacts) -> dict[str, float]:
 
 
 def _among_steps(
-    found: MetricComparison,
+    times: Sequence[MetricComparison],
     now: RunFacts,
     before: RunFacts,
     bounds: Thresholds,
     usual: Mapping[str, float],
     doubt: float,
-) -> MetricComparison:
+) -> Iterator[MetricComparison]:
     """A step that is slower, compared also with what the other steps of these runs did.
 
     How fast the machine was is the same for all of them, so that a step by itself stands out
     sooner. What is left of the spread between runs is assumed to be half of it.
     """
-    name, bound, change = found.metric, found.bound, found.change
-    if not bound or not change or found.value is None or found.baseline is None:
-        return found
-    is_slower = change > bound.warn and name in usual
-    if not is_slower or found.value - found.baseline < bounds.floor(name):
-        return found
-    times = before.quantiles_ms[name] * math.exp(usual[name])
-    [among] = compare_response_times(
+    slower = {
+        item.metric: item.bound
+        for item in times
+        if item.bound and item.metric in usual and _has_risen(item, bounds)
+    }
+    if not slower:
+        yield from times
+        return
+    expected = {name: before.quantiles_ms[name] * math.exp(usual[name]) for name in slower}
+    compared = compare_response_times(
         replace(now, assumed_spread=ASSUMED / 2, runner_class=None),
-        replace(before, quantiles_ms={name: times}, runner_class=None),
-        replace(Thresholds(), quantiles={name: bound}, floor_ms=0.0, is_floor_set=True),
-        than=str(found.than),
+        replace(before, quantiles_ms=expected, runner_class=None),
+        replace(Thresholds(), quantiles=slower, floor_ms=0.0, is_floor_set=True),
+        than=BASELINE,
         doubt=doubt,
     )
-    most = Severity.FAIL if change > bound.fail else Severity.WARN
-    severity = min(among.severity, most)
+    among = {item.metric: item for item in compared}
+    for item in times:
+        yield _worse(item, among[item.metric], usual) if item.metric in among else item
+
+
+def _has_risen(found: MetricComparison, bounds: Thresholds) -> bool:
+    """Whether a quantile is above its limit and its floor."""
+    value, before, bound = found.value or 0.0, found.baseline or 0.0, found.bound
+    rise, change = value - before, found.change or 0.0
+    return bound is not None and change > bound.warn and rise >= bounds.floor(found.metric)
+
+
+def _worse(
+    found: MetricComparison, among: MetricComparison, usual: Mapping[str, float]
+) -> MetricComparison:
+    """The comparison with the verdict of the one among the steps, if that is worse."""
+    is_large = found.bound is not None and (found.change or 0.0) > found.bound.fail
+    severity = min(among.severity, Severity.FAIL if is_large else Severity.WARN)
     if among.is_noisy or severity <= found.severity:
         return found
-    others = f"; the other steps: {percent_of(usual[name]):+.1f} %"
+    others = f"; the other steps: {percent_of(usual[found.metric]):+.1f} %"
     return replace(found, severity=severity, reason=f"{found.reason}{others}", is_significant=True)
+
+
+def _asked_for(found: MetricComparison) -> MetricComparison:
+    """What has a threshold of its own and cannot be judged never passes."""
+    if not cannot_tell(found):
+        return found
+    return replace(found, severity=max(found.severity, Severity.WARN), is_judged=True)
+
+
+def _not_asked_for(found: MetricComparison) -> MetricComparison:
+    """Whether anything could be seen is asked of the run itself, not of each of its steps."""
+    if not found.is_noisy:
+        return found
+    return replace(found, severity=Severity.PASS, is_judged=False)
 
 
 def _not_slower(

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -187,6 +188,13 @@ def _visit_timeout(steps: Sequence[Mapping[str, Any]] | None) -> float | None:
     return longest_thinking(steps) + requests_in_a_visit(steps) * REQUEST_TIMEOUT
 
 
+def _require_bases(fields: ProfileFields, target: str, against: str | None) -> None:
+    """Refuse what the paths of steps cannot be added to."""
+    for name, url in (("targetUrl", target), ("againstUrl", against)):
+        if fields.steps and urlsplit(url or "").query:
+            raise Refusal(f"{name}: with steps it cannot have a query")
+
+
 async def _origins(services: Services, fields: ProfileFields, region: str) -> list[Origin]:
     """Where the requests of steps go besides the target, with the addresses that were checked."""
     if not fields.steps:
@@ -332,6 +340,7 @@ async def prepare_run(
     addresses = await services.check_target(filled.target_url, region)
     target = CheckedTarget(filled.target_url, addresses)
     second = await _second_target(services, asked, target, region)
+    _require_bases(fields, target.url, second.url if second else None)
     probe = await _probe(services, filled, region, asked.wait_for_target)
     await _check_certificate(filled, region)
     locustfile = _locustfile(services, fields, asked, region)

@@ -75,9 +75,8 @@ def unpacked(data: bytes) -> Times:
         times = list(zip(values, numbers[1::2], strict=True))
     except (zlib.error, RecursionError, TypeError, ValueError) as error:
         raise ValueError("response times cannot be read") from error
-    is_whole = unzip.eof and all(
-        type(number) is int and 0 < number <= MAX_COUNT for number in numbers
-    )
+    is_whole = unzip.eof and set(map(type, numbers)) <= {int}
+    is_whole = is_whole and 0 < min(numbers, default=1) <= max(numbers, default=1) <= MAX_COUNT
     if not is_whole:
         raise ValueError("response times are not what they should be")
     return times

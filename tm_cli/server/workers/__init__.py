@@ -1,5 +1,5 @@
-"""The workers of a run: engines on this machine and on others.
+"""The load generators of a run, as the server sees them, on this machine and on others.
 
-Each sends its share of the curve and reports its results; the server coordinates them and merges
-their reports into the events of a single engine.
+Several are workers, which send a share of the curve each; the run's master leads them, and says
+what a single one would say.
 """

@@ -162,7 +162,14 @@ def _step(value: Any) -> dict[str, Any]:
         raise InvalidDocument("cannot be together with think: that is a step of its own", (other,))
     if not step.keys() & {"think", "request"}:
         raise InvalidDocument("has no request; expected for example request: GET /products")
+    headers = step.get("headers", {})
+    if isinstance(value.get("body"), Mapping | list) and not _has_type(headers):
+        step["headers"] = {**headers, "Content-Type": "application/json"}
     return step
+
+
+def _has_type(headers: Mapping[str, str]) -> bool:
+    return any(name.lower() == "content-type" for name in headers)
 
 
 def _check_keys(step: Mapping[Any, Any], readers: Mapping[str, Reader]) -> None:

@@ -1,13 +1,10 @@
 """Agents with real load generators, in one process with the server; nobody is lost here."""
 
-import contextlib
-import socket
-import socketserver
-import threading
 from functools import partial
 
 import pytest
 
+from tests.unit.server.agent.relay import Relay
 from tests.unit.server.agent.test_agent import regions
 from tests.unit.server.running_server import Api, eventually
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
@@ -15,45 +12,10 @@ from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 pytestmark = pytest.mark.process
 
 
-class Relay(socketserver.ThreadingTCPServer):
-    """Passes connections on to a port, and keeps what was sent."""
-
-    daemon_threads = True  # agents hold their connections until they are stopped
-    target_port = 0
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Carrier)
-        self.heard = bytearray()
-        self.connections = 0
-
-
-class Carrier(socketserver.BaseRequestHandler):
-    def handle(self):
-        self.server.connections += 1
-        with socket.create_connection(("127.0.0.1", self.server.target_port)) as there:
-            back = threading.Thread(target=self.carry, args=(there, self.request))
-            back.start()
-            self.carry(self.request, there)
-            back.join()
-
-    def carry(self, source, sink):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                self.server.heard += data
-                sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
 def relay():
     with Relay() as relay:
-        thread = threading.Thread(target=relay.serve_forever, args=(0.05,))
-        thread.start()
         yield relay
-        relay.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -79,7 +41,7 @@ def ended(api, run_id):
 def test_two_runs_of_two_workers_share_their_curves_and_are_unreadable_on_the_wire(
     real_server, real, relay, target
 ):
-    here = f"127.0.0.1:{relay.server_address[1]}"
+    here = f"127.0.0.1:{relay.port}"
     server = real_server(hostnames=[here])
     relay.target_port = int(server.info.base_url.rpartition(":")[2])
     real(server, url=f"http://{here}/", workers=2)

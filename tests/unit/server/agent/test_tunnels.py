@@ -9,8 +9,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.unit.server.agent.relay import Relay
 from tests.unit.server.agent.test_agent import handshake, introduction, logged, regions
-from tests.unit.server.running_server import eventually
+from tests.unit.server.running_server import Api, eventually
 
 pytestmark = pytest.mark.process
 
@@ -103,6 +104,22 @@ def test_workers_of_a_killed_server_end(start_agent, api, begin, server, tmp_pat
     for pid in (tmp_path / "pids").read_text().split():
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
+
+
+def test_tunnels_use_the_proxy_that_the_environment_names(
+    start_server, start_agent, tmp_path, monkeypatch
+):
+    with Relay(is_proxy=True) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        named = start_server(tmp_path / "named", hostnames=["load.test"])
+        proxy.target_port = int(named.info.base_url.rpartition(":")[2])
+        here = f"load.test:{proxy.target_port}"
+        agent = start_agent(named, url=f"http://{here}/").connected()
+        with named.client() as client:
+            behind = Api(client)
+            behind.judged(behind.start(behind.save(), region="eu-west"))
+        agent.stop()
+    assert proxy.asked == [f"CONNECT {here} HTTP/1.1"] * 2
 
 
 @pytest.fixture

@@ -203,6 +203,7 @@ def ask(name: str, *, streams: int = 100, count: int = 1, **changes: Any) -> dic
         "results": sorted({str(result.value) for result in results}),
         "sent": sorted(SENT),
         "repeated": client.repeated,
+        "addresses": client.requests,
         "bodies": dict(client.bodies),
     }
 

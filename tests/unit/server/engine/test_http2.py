@@ -55,6 +55,7 @@ def test_each_request_is_answered_once() -> None:
     )
     for each in (at_once, few_streams, found_out):
         assert (each["results"], each["sent"], each["repeated"]) == (["200"], paths, 0)
+        assert each["addresses"]["127.0.0.1"] >= 40
     assert leaving["results"] == ["200"]
     assert leaving["sent"] == sorted(f"/?id={number}" for number in range(12))
     assert body["bodies"] == {"200": len(b"200000 bytes")}

@@ -103,6 +103,13 @@ def test_start_is_refused_for_what_cannot_be_played(api, steps, words):
     assert not api.rows()
 
 
+def test_second_target_cannot_have_a_query(api):
+    profile = api.post("/profiles", json=journey()).json()
+    asked = {"againstUrl": "http://127.0.0.2:9/?a=b"}
+    answer = api.post(f"/profiles/{profile['id']}/runs", json=asked)
+    assert answer.json()["error"] == "againstUrl: with steps it cannot have a query"
+
+
 def test_own_address_of_the_server_is_refused_in_a_step(api):
     url = str(api.client.base_url)
     profile = api.post("/profiles", json=journey(steps=[{"request": url}])).json()

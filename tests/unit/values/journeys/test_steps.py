@@ -39,7 +39,7 @@ READ = [
     {
         "name": "login",
         "request": "POST /login",
-        "headers": {"Accept": "application/json"},
+        "headers": {"Accept": "application/json", "Content-Type": "application/json"},
         "body": '{"user": "$$user$$"}',
         "checks": {
             "status": [200],
@@ -69,6 +69,22 @@ def test_steps_are_read_in_the_form_of_the_api() -> None:
 
 def test_reading_what_was_read_changes_nothing() -> None:
     assert read_steps(READ) == READ
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "sent"),
+    [
+        ({"a": 1}, {}, {"Content-Type": "application/json"}),
+        ([1], {"X": "1"}, {"X": "1", "Content-Type": "application/json"}),
+        ({"a": 1}, {"content-type": "a/b"}, {"content-type": "a/b"}),
+        ('{"a": 1}', {}, {}),
+    ],
+)
+def test_body_that_is_written_as_a_document_is_sent_as_json(
+    body: Any, headers: dict[str, str], sent: dict[str, str]
+) -> None:
+    (step,) = read_steps([{"request": "POST /", "body": body, "headers": headers}])
+    assert step["headers"] == sent
 
 
 def test_length_of_a_visit_counts_one_of_those_that_are_drawn() -> None:

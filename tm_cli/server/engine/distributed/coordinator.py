@@ -69,6 +69,7 @@ class Coordinator:
         self._has_begun = False
         self._has_started = False
         self._is_paused = False
+        self._renewed: dict[str, str] = {}
         self._is_stopping = False
         self._last_reason = "there is none"
 
@@ -92,8 +93,10 @@ class Coordinator:
             self._finish(0.0)
 
     def renew(self, values: Mapping[str, str]) -> None:
-        """Pass other values of the job's tokens on to all."""
-        self._command_all("renew", values=dict(values))
+        """Pass other values of the job's tokens on to all, at the start if that is to come."""
+        self._renewed = dict(values)
+        if self._has_begun:
+            self._command_all("renew", values=self._renewed)
 
     def connected(self, now: float) -> None:
         """All workers have their jobs, and may take their time to get ready from now on."""
@@ -204,6 +207,8 @@ class Coordinator:
             self._assign_shares(0.0)
         if self._is_paused:
             self._command_all("pause")
+        if self._renewed:
+            self._command_all("renew", values=self._renewed)
         self._command_all("go")
         for state in self._workers:
             state.heard_at = now

@@ -83,7 +83,8 @@ class Master:
         self._events.write("listening", port=self._runner.port)
         gevent.spawn(self._obey, lines)
         self._wait_for_workers()
-        self._hand_out_jobs()
+        if not self._coordinator.is_over:
+            self._hand_out_jobs()
         gevent.spawn(self._deal_senders)
         while not self._coordinator.is_over and time.monotonic() < self._deadline:
             self._coordinator.tick(time.monotonic())

@@ -15,20 +15,20 @@ from tm_cli.server.engine.distributed.roles import MasterKeys, WorkerKeys
 
 MAX_MESSAGE = 8 * 1024 * 1024
 """Bytes; a job may carry a mebibyte of request body, and a report two full histograms a bucket."""
+_HANDSHAKE = 10_000  # milliseconds that a stranger can keep a connection open
 _DOMAIN = b"tm"
 _ZAP = "inproc://zeromq.zap.01"
 
 
 class CurveServer(rpc.Server):  # type: ignore[misc]  # locust is untyped here
-    """Locust's ROUTER socket; only the holder of the workers' key may connect.
+    """Locust's ROUTER socket, on a free port; only the holder of the workers' key may connect.
 
     What cannot be delivered is told to `on_unreachable`: the socket alone would drop it silently.
     """
 
     def __init__(
-        self, keys: MasterKeys, on_unreachable: Callable[[str], None], host: str, port: int
+        self, keys: MasterKeys, on_unreachable: Callable[[str], None], host: str, _port: int
     ) -> None:
-        # No look-up of the host: it would let Locust's listener run with the old socket.
         rpc.BaseSocket.__init__(self, zmq.ROUTER, ":" not in host)
         self._on_unreachable = on_unreachable
         try:
@@ -39,14 +39,13 @@ class CurveServer(rpc.Server):  # type: ignore[misc]  # locust is untyped here
         gevent.spawn(_admit, door, keys.worker.encode())
         self.socket.setsockopt(zmq.ZAP_DOMAIN, _DOMAIN)
         self.socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without an answer there is no entry
+        self.socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.socket.curve_server = True
         self.socket.curve_secretkey = keys.secret.encode()
-        self.port = self.socket.bind_to_random_port(f"tcp://{host}") if port == 0 else port
-        if port:
-            self.socket.bind(f"tcp://{host}:{port}")
+        self.port = self.socket.bind_to_random_port(f"tcp://{host}")
 
     def send_to_client(self, msg: Message) -> None:
         try:
@@ -66,7 +65,7 @@ class CurveServer(rpc.Server):  # type: ignore[misc]  # locust is untyped here
 class CurveClient(rpc.Client):  # type: ignore[misc]  # locust is untyped here
     """Locust's DEALER socket, which talks to the one master whose public key it has."""
 
-    def __init__(self, keys: WorkerKeys, name: str, host: str, port: int, _: str) -> None:
+    def __init__(self, keys: WorkerKeys, name: str, host: str, port: int, _identity: str) -> None:
         rpc.BaseSocket.__init__(self, zmq.DEALER, ":" not in host)
         self.socket.setsockopt(zmq.IDENTITY, name.encode())
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from gevent import Timeout
-from gevent.lock import RLock
+from gevent.lock import Semaphore
 
 from tm_cli import __version__
 from tm_cli.server.engine.connections import Connection, ConnectionPool
@@ -86,10 +86,10 @@ class Http2Client:
         self._is_tls = target.is_tls
         self._least = max(1, len(set(target.addresses)))
         self._connections: list[Http2Connection] = []
-        self._opening = RLock()
+        self._opening = Semaphore()
         self._turn = job.share.index
         self._sent = 0
-        self.requests: Counter[str] = Counter()
+        self._by_address: Counter[str] = Counter()
         self.repeated = 0
         self.bodies: Counter[str] = Counter()
         self.error: Exception | None = None
@@ -102,6 +102,11 @@ class Http2Client:
             certificate=job.client_certificate,
             protocol="h2",
         )
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """The requests by address, also of those that got none."""
+        return {name: self._by_address[name] for name in self._pool.requests}
 
     def send(self, number: int = 0) -> int | str:
         """Send the request; return the status code, or the name of the error."""
@@ -137,7 +142,7 @@ class Http2Client:
         for left in reversed(range(_ATTEMPTS)):
             connection = self._take()
             was_idle = connection.idle_for >= _IDLE
-            self.requests[connection.address] += 1
+            self._by_address[connection.address] += 1
             try:
                 stream = connection.exchange(headers, body)
             except Unprocessed:
@@ -162,18 +167,22 @@ class Http2Client:
 
     def _take(self) -> Http2Connection:
         """A connection with room, in turn; a new one where there is none, or too few."""
-        if connection := self._with_room():
+        connection = self._with_room()
+        if connection and (self._has_enough or self._opening.locked()):
             return connection
         with self._opening:  # one at a time, or all senders would open one
-            return self._with_room() or self._open()
+            connection = self._with_room()
+            return connection if connection and self._has_enough else self._open()
+
+    @property
+    def _has_enough(self) -> bool:
+        return len(self._connections) >= self._least
 
     def _with_room(self) -> Http2Connection | None:
         self._connections = [each for each in self._connections if each.is_usable]
         found = [each for each in self._connections if each.has_room]
-        if not found or len(self._connections) < self._least:
-            return None
         self._turn += 1
-        return found[self._turn % len(found)]
+        return found[self._turn % len(found)] if found else None
 
     def _open(self) -> Http2Connection:
         pooled = self._pool.take()

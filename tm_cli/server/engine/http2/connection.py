@@ -93,7 +93,9 @@ class Http2Connection:
         self.address = address
         self._sock = sock
         self._on_end = on_end
-        self._h2 = H2Connection(H2Configuration(client_side=True, validate_outbound_headers=False))
+        self._h2 = H2Connection(
+            H2Configuration(client_side=True, header_encoding=None, validate_outbound_headers=False)
+        )
         self._h2.local_settings = Settings(
             client=True,
             initial_values={

@@ -129,20 +129,22 @@ class _Visit:
             exchange = _Exchange(self._client, step, self._variables, self._jar, self._owned)
         except MissingValue as error:
             return self._note(step, 0.0, f"{MISSING_VALUE} {error}")
-        except BadValue as error:
-            return self._note(step, 0.0, type(error).__name__)
-        began = time.monotonic()
+        except (BadValue, UnicodeEncodeError):  # of a lone surrogate
+            return self._note(step, 0.0, BadValue.__name__)
+        began, ended = time.monotonic(), None
+        result: int | str
         try:
             with self._client.time_limit:
                 response = exchange.run()
+            ended = time.monotonic()
+            self.body_size += response.body_size
+            result = self._judged(step, response, ended - began)
         except Timeout:
-            return self._note(step, time.monotonic() - began, "TimeoutError")
+            result = "TimeoutError"
         except Exception as error:  # whatever it is, it is a result
             self._client.error = error
-            return self._note(step, time.monotonic() - began, type(error).__name__)
-        seconds = time.monotonic() - began
-        self.body_size += response.body_size
-        return self._note(step, seconds, self._judged(step, response, seconds))
+            result = type(error).__name__
+        return self._note(step, (ended or time.monotonic()) - began, result)
 
     def _judged(self, step: Step, response: Response, seconds: float) -> int | str:
         """The status, or the name of what is wrong with the answer."""

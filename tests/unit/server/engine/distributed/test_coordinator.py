@@ -131,6 +131,16 @@ def test_a_pause_asked_for_before_the_start_is_kept():
     assert [command.command for command in group.commands()] == ["pause", "go"]
 
 
+def test_renewed_values_reach_all_workers_and_none_before_the_start():
+    group = Workers("a", "b")
+    group.coordinator.renew({"=TOKEN": "old"})
+    assert group.commands() == []
+    group.say(EngineReady(), 0, 1)
+    assert [command.command for command in group.commands()] == [*["renew"] * 2, *["go"] * 2]
+    group.coordinator.renew({"=TOKEN": "new"})
+    assert [command.details for command in group.commands()] == [{"values": {"=TOKEN": "new"}}] * 2
+
+
 def test_a_stop_asked_for_before_the_start_ends_the_run():
     group = Workers("a", "b").say(EngineReady(), 0)
     group.coordinator.command("stop")

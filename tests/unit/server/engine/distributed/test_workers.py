@@ -13,6 +13,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import msgpack
 import pytest
 import zmq
 
@@ -191,6 +192,39 @@ def test_a_worker_tells_a_foreign_master_nothing_and_ends_with_its_input():
         assert not foreign.poll(1500)
         worker.close_input()
         code, _ = worker.finish() if worker.events else (worker._process.wait(40), None)
+    assert code == 0
+    context.destroy(linger=0)
+
+
+def test_a_worker_goes_on_when_told_to_reconnect_and_ends_when_its_master_is_silent():
+    """Locust's own worker would come back unencrypted, or never yield again."""
+    for_master, for_workers = run_keys()
+    context = zmq.Context()
+    master = context.socket(zmq.ROUTER)
+    master.curve_server = True
+    master.curve_secretkey = for_master.secret.encode()
+    port = master.bind_to_random_port("tcp://127.0.0.1")
+    role = WorkerRole(port=port, name="a", keys=for_workers)
+
+    def heard():
+        assert master.poll(20_000)
+        return msgpack.loads(master.recv_multipart()[1])[0]
+
+    def send(kind, data=None):
+        master.send_multipart([b"a", msgpack.dumps((kind, data, "a"))])
+
+    with EngineProcess(json.loads(role.to_line())) as worker:
+        assert heard() == "client_ready"
+        send("ack", {"index": 0})
+        send("reconnect")
+        beats = 0
+        while beats < 4:
+            if heard() == "heartbeat":
+                beats += 1
+                send("heartbeat")
+        silent_at = time.monotonic()
+        code = worker._process.wait(20)
+        assert 2.9 < time.monotonic() - silent_at < 6
     assert code == 0
     context.destroy(linger=0)
 

@@ -52,7 +52,7 @@ def test_steps_are_played_in_order() -> None:
         )
     assert site.requests == ["POST /login", "GET /products"]
     assert site.asked[0].body == '{"user": "ada"}'
-    assert "content-type" not in site.asked[0].headers
+    assert site.asked[0].headers["content-type"] == "application/json"
     assert site.asked[1].headers["accept-encoding"] == "identity"
     assert results(played) == [("login", 200), ("GET /products", 200)]
     assert played.result == 200
@@ -164,6 +164,39 @@ def test_value_that_a_header_cannot_carry_is_not_sent() -> None:
         played = play(job(site, steps))
     assert results(played)[1] == ("GET /b", "BadValue")
     assert site.requests == ["GET /"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        {"request": "POST /b", "body": "$$x$$"},
+        {"request": "GET /b?$$x$$"},
+        {"request": "/b", "headers": {"X": "$$x$$"}},
+    ],
+    ids=["body", "url", "header"],
+)
+def test_value_that_no_request_can_carry_is_not_sent(use: dict[str, Any]) -> None:
+    steps = [{"request": "/", "extract": {"x": {"json": "$.x"}}}, {"name": "use", **use}]
+    with WebSite(lambda _: r'{"x": "\ud800"}') as site:
+        played = play(job(site, steps))
+    assert results(played)[1] == ("use", "BadValue")
+    assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["[" * 900 + "]" * 900, '{"x": 1e999}', '{"x": [NaN]}', "\x00", '"x'],
+    ids=["deep", "infinite", "no-number", "zero", "half"],
+)
+def test_hostile_answer_is_a_result_whatever_it_holds(body: str) -> None:
+    extract = {"x": {"json": "$"}, "y": {"regex": "(.)"}}
+    steps = [
+        {"request": "/", "extract": extract, "checks": {"json": {"$": 1}}, "continueOnError": True},
+        {"request": "/", "extract": extract},
+    ]
+    with WebSite(lambda _: body) as site:
+        played = play(job(site, steps))
+    assert len(played.steps) == 2
 
 
 @pytest.mark.parametrize("status", [404, 503])
