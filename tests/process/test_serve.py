@@ -244,6 +244,7 @@ def test_service_at_a_place_that_is_taken_is_not_started(gate, world):
         (["--serve", "sh 'a"], "--serve: No closing quotation"),
         (["--serve", "true", "--on-interrupt", "detach"], "contradicts --serve"),
         (["--serve", "true", "--target-pid", "1"], "contradict each other"),
+        (["--serve", "true", "--region", "eu"], "the agents of eu would load its own"),
         (["--serve", "true", "--serve-log", "no/where.log"], "is no place for a file"),
         (["--serve-log", "x.log"], "--serve-log needs --serve"),
         (["--target-pid", "4194305"], "there is no process 4194305"),

@@ -88,7 +88,10 @@ def start(
         from tm_cli.commands.runs.target import read_target
 
         target = read_target(
-            session, target_options, profile, wait_for_target=start_options.wait_for_target
+            session,
+            target_options,
+            profile if wait else [],
+            wait_for_target=start_options.wait_for_target,
         )
         gate = gate_options.read(
             session,

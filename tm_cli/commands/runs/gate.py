@@ -407,14 +407,21 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             with suppress(MissingValue):
                 target = fill(target, values.values if values else {})
         if request.serves:
-            Place.of(target or "")
-        if request.serves and is_out_of_reach(target or "", self.server):
-            raise UsageError(
-                f"--serve starts {sanitize(profile.name)} on this machine, and the server at "
-                f"{sanitize(self.server)} would load its own {sanitize(profile.target_url)}",
-                hint="use the embedded server (--base-url local), or a target that it reaches",
-            )
+            self._require_within_reach(profile, target or "", request.region)
         return target
+
+    def _require_within_reach(self, profile: Profile, target: str, region: str | None) -> None:
+        """Raise UsageError when the load comes from a machine that has not the service."""
+        Place.of(target)
+        is_elsewhere = region not in (None, LOCAL) and is_loopback(target)
+        if is_elsewhere or is_out_of_reach(target, self.server):
+            other = f"the agents of {region}" if is_elsewhere else f"the server at {self.server}"
+            raise UsageError(
+                f"--serve starts {sanitize(profile.name)} on this machine, and {sanitize(other)} "
+                f"would load its own {sanitize(profile.target_url)}",
+                hint="use the embedded server (--base-url local), or a target that is reached "
+                "from there",
+            )
 
     def _with_wait(self, request: StartRequest) -> StartRequest:
         """Have the server wait for a service that tm starts, where it can."""

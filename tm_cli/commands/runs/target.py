@@ -68,8 +68,9 @@ class TargetRequest:
         on what cannot be recorded.
         """
         names = {check.name for check in gate.checks if isinstance(check, MetricCheck)}
-        wants_usage = self.pid is not None or not names.isdisjoint(OF_THE_PROCESS)
-        if self.words is None and not wants_usage and not self.queries:
+        needs_usage = not names.isdisjoint(OF_THE_PROCESS)
+        wants_usage = needs_usage or self.words is not None or self.pid is not None
+        if not wants_usage and not self.queries:
             yield runs
             return
         from tm_cli.target.observed_runs import ObservedRuns
@@ -80,7 +81,9 @@ class TargetRequest:
             service = None
             if self.words is not None:
                 service = stack.enter_context(self._serving(self.words, runs))
-            usage = self._usage(runs, service, is_needed=bool(names & {*OF_THE_PROCESS}))
+            usage = None
+            if wants_usage:
+                usage = self._usage(runs, service, is_needed=needs_usage)
             sampler = Sampler(Recording())
             stack.callback(sampler.stop)
             sampler.start(usage, self.queries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tm_cli.gate.checks import measure
-from tm_cli.gate.model import Result, Step
+from tm_cli.gate.model import Result, Step, TargetMetric
 from tm_cli.gate.outcome import GateOutcome, Record
 from tm_cli.render.comparisons import plain_numbers
 from tm_cli.render.summary import verdict_word
@@ -23,6 +23,7 @@ _FAMILIES = {
     "tm_step_response_time_seconds": "Response time of a step.",
     "tm_step_errors_ratio": "Share of the requests of a step that failed.",
     "tm_step_requests": "Requests of a step.",
+    "tm_target_metric": "What was recorded of the target: percent of a core, bytes, a number.",
     "tm_measured": "A number of a run that is no load test.",
     "tm_baseline_measured": "The same of its baseline.",
 }
@@ -58,6 +59,8 @@ def _samples(record: Record) -> Iterator[Gauge]:
                 yield name, subject, value * factor
         for step in end.result.steps:
             yield from _step({**subject, "step": step.name}, step)
+        for recorded in end.result.target_metrics.values():
+            yield from _target({**subject, "metric": recorded.name}, recorded)
         if not isinstance(end.result.metrics.get("totalRequests"), int):
             yield from _numbers(subject, end.result)
     if end.baseline is not None:
@@ -71,6 +74,11 @@ def _numbers(subject: dict[str, str], result: Result) -> Iterator[Gauge]:
             yield "tm_measured", labels, item.value
         if item.baseline is not None:
             yield "tm_baseline_measured", labels, item.baseline
+
+
+def _target(labels: dict[str, str], metric: TargetMetric) -> Iterator[Gauge]:
+    for statistic in ("mean", "max", "last"):
+        yield "tm_target_metric", {**labels, "statistic": statistic}, getattr(metric, statistic)
 
 
 def _step(labels: dict[str, str], step: Step) -> Iterator[Gauge]:

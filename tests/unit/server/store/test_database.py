@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.clock import SystemClock
 from tm_cli.server.runs.progress import RunOutcome, ServerRun
 from tm_cli.server.runs.results import summarize
+from tm_cli.server.runs.steps import StepBlock, packed
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryFilter, HistoryStore, StoredVerdict
@@ -210,6 +212,30 @@ def test_the_newest_line_of_a_bucket_counts(database):
     assert second == EngineBucket(1, 5, 1, 0)
 
 
+STEP = StepBlock("login", 0, 0, 5, {"200": 4}, {"TimeoutError": 1}, packed([(10, 3), (20, 2)]))
+
+
+def test_the_newest_block_of_a_step_counts_and_they_come_by_side_name_and_block(database):
+    store = RunStore(database)
+    add_run(database)
+    other, later = replace(STEP, side=1), replace(STEP, position=1)
+    store.save_steps("r1", [other, later, replace(STEP, completed=1), replace(STEP, name="cart")])
+    store.save_steps("r1", [STEP])
+    assert store.steps("r1") == [replace(STEP, name="cart"), STEP, later, other]
+    assert store.steps("r1")[1].times == [(10, 3), (20, 2)]
+
+
+@pytest.mark.parametrize("change", ["codes = 'x'", "completed = -1", "name = x'ff'", "packed = 5"])
+def test_damaged_steps_are_no_measurement(database, change):
+    store = RunStore(database)
+    add_run(database)
+    store.save_steps("r1", [STEP])
+    with database.transaction() as connection:
+        connection.execute(f"UPDATE steps SET {change}")
+    with pytest.raises(ValueError, match="its steps are damaged"):
+        store.steps("r1")
+
+
 def test_a_run_is_unfinished_until_it_has_a_row(database):
     run = add_run(database, "open")
     add_row(database, "closed")
@@ -219,9 +245,11 @@ def test_a_run_is_unfinished_until_it_has_a_row(database):
 def test_deleting_a_row_takes_its_buckets_along(database):
     history, row_id = add_row(database)
     RunStore(database).save_buckets("r1", [EngineBucket(0, 1, 1, 1)])
+    RunStore(database).save_steps("r1", [STEP])
     assert history.delete(row_id)
     assert not history.delete(row_id)
     assert database.rows("SELECT * FROM buckets") == []
+    assert database.rows("SELECT * FROM steps") == []
     assert RunStore(database).unfinished() == []
 
 
