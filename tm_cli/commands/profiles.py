@@ -240,6 +240,6 @@ def _limits(gate: Any) -> Iterator[tuple[str, str]]:
     for name, value in gate.items() if isinstance(gate, dict) else ():
         try:
             shown = format_threshold(name, value)
-        except (KeyError, TypeError, ValueError, OverflowError):  # a server may know others
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # of other servers
             shown = jsonlib.dumps(value)
         yield f"gate.{sanitize(name)}", shown

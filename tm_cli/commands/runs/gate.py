@@ -431,11 +431,23 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return replace(request, wait_for_target=READY_WAIT) if can_wait else request
 
     def _fills_in(self, profile: Profile) -> bool:
-        """Whether the server waits for values of a profile; another one means them as text."""
+        """Whether the server waits for values of a profile; another one means them as text.
+
+        Raises Refused for a server elsewhere: it must not choose which variables it is sent.
+        """
         if not needs_filling(profile.document()):
             return False
         features = _features(self.session)
-        return features is not None and features.start_values is True
+        if features is None or features.start_values is not True:
+            return False
+        if self.server != LOCAL and not is_loopback(self.server):
+            raise Refused(
+                f"{sanitize(profile.name)} needs values (${{NAME}}), which are sent to a server "
+                "on another machine for a document of yours only",
+                hint="start the document itself: tm runs start FILE",
+                code="not_supported",
+            )
+        return True
 
     def _locustfile(
         self, text: str, request: StartRequest, profile: Profile | None
