@@ -196,6 +196,21 @@ def test_status_shows_the_run(gate, server):
     assert "20s of 1m" in shown
 
 
+def test_status_shows_the_steps_those_with_errors_first(gate, server):
+    names = ["/login", "/cart", *map(str, range(10))]
+    steps = [
+        {"name": name, "totalRequests": 100 - n, "totalErrors": 5 * (n == 1), "currentRps": 2.5}
+        for n, name in enumerate(names)
+    ]
+    server.status(steps=steps)
+    lines = gate("runs", "status", "42").stdout.splitlines()
+    assert "  step       /cart  2.5/s  errors 5.05 %" in lines
+    assert lines.index("  step       /cart  2.5/s  errors 5.05 %") < lines.index(
+        "  step       /login  2.5/s  errors 0.00 %"
+    )
+    assert lines[-1] == "  and 2 more steps"
+
+
 def test_status_shows_what_the_load_waits_for(gate, server):
     server.status(waitingFor="the target localhost:8080 cannot be reached", recentBuckets=[])
     assert "waiting    the target localhost:8080 cannot be" in gate("runs", "status", "42").stdout

@@ -181,3 +181,41 @@ def test_run_says_which_rise_it_would_have_missed(gate, server, detects, note):
 def test_run_that_does_not_know_what_it_misses_says_nothing(gate, server, detects):
     server.detail(autoCompareSnapshot=verdict_snapshot(canDetect=detects))
     assert "blind" not in gate("history", "show", "7").stdout
+
+
+def step(name, requests=600, errors=0, p95=20.0):
+    return {
+        "name": name,
+        "totalRequests": requests,
+        "totalErrors": errors,
+        "responseCodes": {"200": requests - errors, "503": errors},
+        "latencyQuantiles": {"p50": p95 / 2, "p95": p95, "p99": 2 * p95},
+    }
+
+
+def test_steps_are_listed_the_worst_first_and_not_all(gate, server):
+    judged = [
+        {"name": "/login", "verdict": "PASS", "comparisons": [comparison("p95", change=1.0)]},
+        {"name": "/cart", "verdict": "FAIL", "comparisons": [comparison("p95", change=80.0)]},
+        {"name": "/gone", "verdict": "WARN", "comparisons": []},
+    ]
+    others = [step(f"/{number}", p95=30.0 + number) for number in range(12)]
+    server.detail(
+        steps=[step("/login"), step("/cart", errors=6, p95=36.0), *others],
+        autoCompareSnapshot=verdict_snapshot(comparison(), steps=judged),
+    )
+    lines = gate("history", "show", "7").stdout.splitlines()
+    table = lines[next(n for n, line in enumerate(lines) if line.strip().startswith("STEP ")) :]
+    assert table[1].split() == [
+        *("/cart", "600", "6", "18", "ms", "36", "ms", "72", "ms", "+80.0", "%", "FAIL")
+    ]
+    assert table[2].split() == ["/gone", "-", "-", "-", "-", "-", "-", "WARN"]
+    assert table[3].split()[0] == "/login"
+    assert [line.split()[0] for line in table[4:11]] == [f"/{n}" for n in range(11, 4, -1)]
+    assert table[11] == "  and 5 more steps (--json and reports have all)"
+
+
+@pytest.mark.parametrize("steps", [None, 5, "x", [5, None, {}], [{"name": 5}], {"name": "x"}])
+def test_steps_that_are_none_are_left_out(gate, server, steps):
+    server.detail(steps=steps, autoCompareSnapshot=verdict_snapshot(comparison(), steps=steps))
+    assert "STEP" not in gate("history", "show", "7").stdout

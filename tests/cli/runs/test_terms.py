@@ -324,6 +324,22 @@ def test_limits_of_the_project_that_the_server_would_drop_are_refused(gate, tm, 
     assert gate(*GATED).exit_code == ExitCode.REFUSED
 
 
+@pytest.mark.parametrize("features", [{"runLimits": True}, {"steps": True}, {}])
+def test_thresholds_of_steps_that_the_server_would_drop_are_refused(gate, tm, server, features):
+    (tm.cwd / "tm.toml").write_text('[gate.steps."/cart"]\np95 = "10%"\n', encoding="utf-8")
+    server.features(**features)
+    result = gate(*GATED)
+    assert result.exit_code == ExitCode.REFUSED
+    assert len(server.requests) == 1
+
+
+def test_thresholds_of_steps_travel_with_the_start(gate, tm, server):
+    (tm.cwd / "tm.toml").write_text('[gate.steps."/cart"]\np95 = "10%"\n', encoding="utf-8")
+    server.features(runLimits=True, steps=True)
+    expect_run(server, {"gate": {"steps": {"/cart": {"p95": {"fail": 10}}}}})
+    assert gate(*GATED).exit_code == ExitCode.OK
+
+
 def test_bad_limits_send_nothing_and_name_file_and_key(gate, tm, server):
     (tm.cwd / "tm.toml").write_text("[gate]\np95 = {warn = -1}\n", encoding="utf-8")
     result = gate(*GATED)
