@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tm_cli.sources.privacy import ASSET, clean_text, template_of
-from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource
+from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url
 
 MOST_STEPS = 30
 """So many of the most frequent requests become steps."""
@@ -177,7 +177,8 @@ def _second(value: Any) -> int | None:
 
 
 def _path(target: str) -> str | None:
-    path = urlsplit(target).path if "://" in target else target.partition("?")[0].partition("#")[0]
+    absolute = urlsplit(target).path if is_http_url(target) else None
+    path = absolute or target.partition("?")[0].partition("#")[0]
     if not path.startswith("/") or path.startswith("//") or len(path) > 1000:
         return None
     cleaned = clean_text(unquote(path, errors="replace"))

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tm_cli.sources.privacy import clean_body, clean_headers, clean_url
-from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, usual_origin
+from tm_cli.sources.traffic import (
+    SourceRequest,
+    Traffic,
+    UnusableSource,
+    is_http_url,
+    usual_origin,
+)
 
 _WITH_VALUE = {
     "X": "request", "H": "header", "d": "data", "u": "user", "b": "cookie", "A": "user-agent",
@@ -227,7 +233,7 @@ def _add_data(command: _Command, option: str, value: str, line: int) -> None:
 def _requests(command: _Command, line: int) -> Iterator[SourceRequest]:
     body = "&".join(command.data) if command.data else None
     for url in command.urls:
-        if not re.match(r"https?://[^/?#\s]+", url):
+        if not is_http_url(url):
             raise UnusableSource(f"{url!r} is not an http or https URL", line)
         if command.is_query and body:
             url += ("&" if "?" in url else "?") + body

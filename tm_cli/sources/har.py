@@ -9,7 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tm_cli.sources.privacy import ASSET, clean_body, clean_headers, clean_url
-from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, usual_origin
+from tm_cli.sources.traffic import (
+    SourceRequest,
+    Traffic,
+    UnusableSource,
+    is_http_url,
+    usual_origin,
+)
 
 _ASSET_TYPES = {"image", "font", "stylesheet", "script", "media", "manifest", "ping", "websocket"}
 _SHORTEST_THINK, _LONGEST_THINK = 0.5, 60.0
@@ -54,7 +60,7 @@ def _entries(text: str) -> Iterator[Mapping[str, Any]]:
         request = entry.get("request") if isinstance(entry, dict) else None
         if not isinstance(request, dict) or not isinstance(request.get("url"), str):
             continue
-        if request["url"].lower().startswith(("http://", "https://")) and not _was_not_sent(entry):
+        if is_http_url(request["url"]) and not _was_not_sent(entry):
             yield entry
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tm_cli.sources.privacy import placeholder
-from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource
+from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url
 from tm_cli.values.documents import InvalidDocument, parse_yaml
 
 _SAFE = ("get", "head", "options")
@@ -86,7 +86,7 @@ def _server(document: Mapping[str, Any]) -> str:
     for name, variable in (variables if isinstance(variables, dict) else {}).items():
         if isinstance(variable, dict):
             url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
-    return url.rstrip("/") if re.match(r"https?://[^/]+", url) else ""
+    return url.rstrip("/") if is_http_url(url) else ""
 
 
 class _Operation:

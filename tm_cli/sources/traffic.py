@@ -15,6 +15,16 @@ class UnusableSource(ValueError):
         self.line = line
 
 
+def is_http_url(text: str) -> bool:
+    """Whether it has the form of an absolute http or https URL."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRequest:
     """One request; `think` is the time in seconds that passed before it.

@@ -73,7 +73,7 @@ class TrafficMorphRuns(Backend):
         # a run that may end early is polled from the start on
         may_end_early = _may_end_early(self._terms, profile)
         is_polled = may_end_early or renewal is not None
-        self._warning = warning
+        self.warning = warning
         self._renewal = renewal
         self._renew_at = clock.monotonic() + renewal.interval if renewal else 0.0
         self._duration = None if is_polled or profile is None else profile.duration
@@ -184,9 +184,9 @@ class TrafficMorphRuns(Backend):
 
     def _warned(self, result: Result) -> Result:
         """The result with what the start has found, which counts as WARN and improves nothing."""
-        if self._warning is None:
+        if self.warning is None:
             return result
-        reasons = (*result.reasons, self._warning)
+        reasons = (*result.reasons, self.warning)
         return replace(result, also=result.also | {Verdict.WARN}, reasons=reasons)
 
     def with_measurements(self, run: Run, result: Result) -> Result:

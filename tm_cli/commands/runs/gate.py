@@ -279,6 +279,10 @@ def _read_access_log(session: CommandContext, file: str | None) -> LoggedMix | N
         return comparable(read_log(session, file))
 
 
+_WARNING = "warning"
+"""In the details of a run: what its start has found."""
+
+
 def _as_text(flag: bool | None) -> str | None:
     return None if flag is None else str(flag)
 
@@ -349,7 +353,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         refs = [ProfileRef(_profile_id(entry), sanitize(entry.subject)) for entry in entries]
         self._widen_budget(runs=len(entries))
         return [
-            self._attached(ref, entry.run_id, comparison, gate)
+            self._attached(ref, entry.run_id, comparison, gate, entry.details.get(_WARNING))
             for ref, entry in zip(refs, entries, strict=True)
         ]
 
@@ -493,13 +497,18 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return f" (run {sanitize(status.run_id)})" if status.run_id else ""
 
     def _attached(
-        self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
+        self,
+        ref: ProfileRef,
+        run_id: str,
+        comparison: ComparisonOptions,
+        gate: Gate,
+        warning: str | None = None,
     ) -> FollowedRun[TrafficMorphRuns]:
         request = StartRequest((), comparison=comparison)
         self._require_live_data(ref, gate)
         needs_plan = any(limit.condition.metric == "rps" for limit in gate.abort_if)
         profile = find_profile(self.session.client, ref) if needs_plan else None
-        runs = self._runs(ref, request, gate, profile)
+        runs = self._runs(ref, request, gate, profile, warning=warning)
         return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
 
     def _require_live_data(self, ref: ProfileRef, gate: Gate | None) -> None:
@@ -525,6 +534,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         details = {
             **(gate_document(gate) if gate else {}),
             "terms": request.comparison.remembered(),
+            **({_WARNING: runs.warning} if runs.warning else {}),
         }
         return FollowedRun(ref.name, runs, ref.profile_id, details)
 
@@ -535,6 +545,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         gate: Gate | None,
         profile: Profile | None = None,
         values: StartValues | None = None,
+        warning: str | None = None,
     ) -> TrafficMorphRuns:
         session, values = self.session, values or StartValues()
         if values.renewal and gate is None:
@@ -554,7 +565,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             server_flags=server_flags(session, self.system),
             needs_baseline=gate is not None and gate.needs_baseline,
             renewal=values.renewal,
-            warning=self._drift(request.access_log, profile),
+            warning=warning or self._drift(request.access_log, profile),
         )
 
     def _drift(self, log: LoggedMix | None, profile: Profile | None) -> str | None:
