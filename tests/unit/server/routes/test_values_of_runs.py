@@ -92,6 +92,12 @@ def test_a_refusal_hides_the_values(api):
     assert answer.json()["error"] == "targetUrl: the host ${HOST} is blocked"
 
 
+def test_what_a_load_generator_says_is_kept_without_the_values(api):
+    profile_id = api.save(script="mode=fail", requestHeaders=HEADERS)
+    row = api.row_of(api.start(profile_id, values={"TOKEN": "curve"}))
+    assert "the ${TOKEN} makes no sense" in row["autoVerdictReasons"]
+
+
 def test_loads_with_other_data_or_protocol_are_not_compared(api):
     for fields in ({}, {"data": [{"name": "a", "csv": "a\n1"}]}, {"httpVersion": "2"}):
         profile_id = api.save("one", **fields)

@@ -3,13 +3,15 @@
 import contextlib
 import logging
 import random
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gevent
 import locust
-from locust import FastHttpUser, HttpUser, User
+from locust import FastHttpUser, HttpUser, User, clients
 from locust.argument_parser import get_parser
 from locust.env import Environment
 from locust.exception import CatchResponseError
@@ -26,7 +28,6 @@ from tm_cli.server.engine.locustfiles.visits import (
     visitor_class,
 )
 from tm_cli.server.engine.played import Played, StepResult
-from tm_cli.server.engine.sender import TargetClient
 from tm_cli.values.failures import CHECK_FAILED, LOCUSTFILE_ERROR, TARGET_REFUSED
 from tm_cli.values.placeholders import hide_values
 
@@ -72,7 +73,6 @@ class Scenario:
         locust.events.request.add_listener(self._on_request)
         self.classes = load_users(locustfile)
         count_think_time()
-        _trust(job.ca_file)
         try:
             self.environment = self._environment(job)
         except ValueError as error:  # two classes of one name, for instance
@@ -195,11 +195,15 @@ def result_of(exception: BaseException | None, response: Any) -> int | str:
     status = status if isinstance(status, int) else 0
     if exception is None:
         return status if 100 <= status < 400 else 200
-    if refused := next((e for e in _causes(exception) if isinstance(e, TargetRefused)), None):
-        return f"{TARGET_REFUSED} {refused.address}"
     if isinstance(exception, CatchResponseError):
         return f"{CHECK_FAILED} {str(exception)[:_LONGEST_CHECK]}"
-    return status if status >= 400 else type(exception).__name__
+    if status >= 400:
+        return status
+    # clients wrap what the system has said, which is what users of other profiles read
+    cause = [exception, *(each for each in _causes(exception) if isinstance(each, OSError))][-1]
+    if isinstance(cause, TargetRefused):
+        return f"{TARGET_REFUSED} {cause.address}"
+    return type(cause).__name__
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -221,9 +225,10 @@ class VisitorClient:
         self.error: Exception | None = None
         self._timeout = job.visit_timeout or job.timeout
         self._scenario = scenario
-        self._probe = TargetClient(job.model_copy(update={"slots": 1, "against": None}), target)
         host = base_url(target)
         self._classes = [visitor_class(user, host, scenario.quit) for user in scenario.classes]
+        for visitor in self._classes:
+            _trust(visitor, job.ca_file)
         self._weights = [user.weight for user in scenario.classes]
 
     def send(self, number: int = 0) -> Played:
@@ -241,13 +246,12 @@ class VisitorClient:
             visit.fail(f"{LOCUSTFILE_ERROR} {type(error).__name__}")
         return visit.played()
 
-    def connect(self) -> int | str:
-        result = self._probe.connect()
-        self.error = self._probe.error
-        return result
+    def connect(self) -> int:
+        """There is nothing to connect: visitors have connections of their own."""
+        return 0
 
     def close(self) -> None:
-        self._probe.close()
+        """Likewise."""
 
     def _play(self, chosen: type[User]) -> None:
         user = chosen(self._scenario.environment)
@@ -272,9 +276,18 @@ def base_url(target: RequestTarget) -> str:
     return f"{scheme}://{target.authority}{target.request_target.partition('?')[0].rstrip('/')}"
 
 
-def _trust(ca_file: str | None) -> None:
-    """Have HttpUser trust these certificates, too; a FastHttpUser verifies none by default."""
-    if ca_file is not None:
-        from locust import clients
-
+def _trust(visitor: type[User], ca_file: str | None) -> None:
+    """Have a class trust these certificates, too, where it verifies any."""
+    if ca_file is None:
+        return
+    if issubclass(visitor, HttpUser):
         clients._preloaded_ssl_context.load_verify_locations(ca_file)  # noqa: SLF001
+    elif issubclass(visitor, FastHttpUser) and not visitor.insecure:
+        own = visitor.ssl_context_factory
+        visitor.ssl_context_factory = own or staticmethod(partial(_context, ca_file))
+
+
+def _context(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.load_verify_locations(ca_file)
+    return context

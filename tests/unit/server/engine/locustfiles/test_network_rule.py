@@ -45,4 +45,12 @@ def refusals(request):
 def test_the_rule_holds_for_every_way_to_connect(refusals):
     kind, found = refusals
     expected = [each[3] for each in ALWAYS] + [True] * (len(found) - len(ALWAYS))
-    assert found == expected, kind
+    assert [name == "TargetRefused" for name in found] == expected, kind
+
+
+def test_a_failure_has_the_name_that_the_system_gives_it_whatever_library_wraps_it(refusals):
+    asked = [each[0] for each in ALWAYS if not each[3]]
+    named = dict(zip(asked, refusals[1], strict=False))
+    assert {named[way] for way in ("gevent", "requests", "geventhttpclient")} == {
+        "ConnectionRefusedError"
+    }
