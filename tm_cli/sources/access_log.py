@@ -6,6 +6,7 @@ Addresses, users, queries and agents of the log are not kept, and ids in paths b
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,13 +15,14 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tm_cli.sources.privacy import ASSET, clean_text, template_of
+from tm_cli.sources.privacy import ASSET, clean_text, quoted, template_of, without_markers
 from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url
 
 MOST_STEPS = 30
 """So many of the most frequent requests become steps."""
 MOST_POINTS = 120
 _MOST_KINDS = 20_000
+_MOST_MOMENTS = 100_000
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 _COMBINED = re.compile(
     r'\S+ \S+ .*?\[(?P<time>[^\]]+)\] "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}) '
@@ -53,7 +55,11 @@ _NAMES = {
 
 @dataclass(slots=True)
 class LoggedMix:
-    """How often each method and path template came, and in which seconds."""
+    """How often each method and path template came, and in which seconds.
+
+    `seconds` are multiples of `width`, which grows with the time that the log covers. `others` are
+    the rarest kinds, where there are too many to keep.
+    """
 
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: Counter[int] = field(default_factory=Counter)
@@ -61,10 +67,28 @@ class LoggedMix:
     first_damaged: int | None = None
     assets: int = 0
     others: int = 0
+    width: int = 1
 
     @property
     def total(self) -> int:
-        return self.kinds.total()
+        return self.kinds.total() + self.others
+
+    def count(self, second: int, kind: tuple[str, str]) -> None:
+        self.kinds[kind] += 1
+        if len(self.kinds) > 2 * _MOST_KINDS:
+            kept = Counter(dict(self.kinds.most_common(_MOST_KINDS)))
+            self.others += self.kinds.total() - kept.total()
+            self.kinds = kept
+        self.seconds[second - second % self.width] += 1
+        if len(self.seconds) > _MOST_MOMENTS:
+            self._widen()
+
+    def _widen(self) -> None:
+        self.width *= 2
+        counts: Counter[int] = Counter()
+        for second, count in self.seconds.items():
+            counts[second - second % self.width] += count
+        self.seconds = counts
 
 
 def pattern_of(log_format: str) -> re.Pattern[str]:
@@ -103,12 +127,7 @@ def read_mix(
         if not include_assets and ASSET.search(path):
             mix.assets += 1
             continue
-        kind = method, template_of(path)
-        if kind not in mix.kinds and len(mix.kinds) >= _MOST_KINDS:
-            mix.others += 1
-            continue
-        mix.kinds[kind] += 1
-        mix.seconds[second] += 1
+        mix.count(second, (method, template_of(path)))
     if not mix.total:
         line = f"line {mix.first_damaged} is none" if mix.first_damaged else "it is empty"
         raise UnusableSource(f"no line of it is a request of an access log: {line}")
@@ -162,6 +181,8 @@ def _second(value: Any) -> int | None:
     """Seconds since 1970; a time without a zone counts as UTC."""
     try:
         number = float(value)
+        if not math.isfinite(number):
+            return None
         while number > 1e11:  # milliseconds, microseconds, nanoseconds
             number /= 1000
         return int(number) if number > 0 else None
@@ -177,12 +198,14 @@ def _second(value: Any) -> int | None:
 
 
 def _path(target: str) -> str | None:
+    """The path of a request, in which nothing begins a placeholder or a macro."""
     absolute = urlsplit(target).path if is_http_url(target) else None
     path = absolute or target.partition("?")[0].partition("#")[0]
     if not path.startswith("/") or path.startswith("//") or len(path) > 1000:
         return None
-    cleaned = clean_text(unquote(path, errors="replace"))
-    return path if cleaned == unquote(path, errors="replace") else cleaned
+    decoded = unquote(path, errors="replace")
+    cleaned = clean_text(decoded)
+    return without_markers(path) if cleaned == decoded else quoted(cleaned)
 
 
 def traffic_of(mix: LoggedMix, *, scale: float = 1.0) -> Traffic:
@@ -200,7 +223,7 @@ def traffic_of(mix: LoggedMix, *, scale: float = 1.0) -> Traffic:
 
 
 def _notes(mix: LoggedMix, kept: int) -> list[str]:
-    rare = mix.total + mix.others - kept
+    rare = mix.total - kept
     damaged = f"lines that could not be read: {mix.damaged}, the first is line {mix.first_damaged}"
     counts = {
         damaged: mix.damaged,
