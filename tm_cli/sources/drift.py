@@ -61,12 +61,16 @@ def comparable(mix: LoggedMix) -> LoggedMix:
 def drift_between(profile: Mapping[str, Any], mix: LoggedMix) -> Drift:
     """Compare a profile with a log: the total variation distance. Raises UnknownMix."""
     tested = shares_of(profile)
-    logged = {kind: count / mix.total for kind, count in mix.kinds.items()}
+    logged: dict[Kind, float] = {}
+    for (method, path), count in mix.kinds.items():
+        kind = method, _template(path)
+        logged[kind] = logged.get(kind, 0.0) + count / mix.total
     kinds = sorted(
         tested.keys() | logged.keys(),
         key=lambda kind: (-abs(tested.get(kind, 0.0) - logged.get(kind, 0.0)), kind),
     )
-    distance = sum(abs(tested.get(kind, 0.0) - logged.get(kind, 0.0)) for kind in kinds) / 2
+    distance = sum(abs(tested.get(kind, 0.0) - logged.get(kind, 0.0)) for kind in kinds)
+    distance = (distance + mix.others / mix.total) / 2
     shown = [
         (" ".join(kind), tested.get(kind, 0.0), logged.get(kind, 0.0)) for kind in kinds[:_SHOWN]
     ]

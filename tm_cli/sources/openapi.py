@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from tm_cli.sources.privacy import placeholder
 from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url
@@ -205,9 +205,12 @@ def _resolved(document: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
         if not ref.startswith("#/"):
             raise UnusableSource(f"it refers to another file, {ref!r}; bundle it into one first")
         value = document
-        for part in ref[2:].split("/"):
+        for part in unquote(ref[2:]).split("/"):
             name = part.replace("~1", "/").replace("~0", "~")
-            value = value.get(name) if isinstance(value, dict) else None
+            if isinstance(value, list):
+                value = value[int(name)] if name.isdecimal() and int(name) < len(value) else None
+            else:
+                value = value.get(name) if isinstance(value, dict) else None
     raise UnusableSource("a $ref leads to itself")
 
 

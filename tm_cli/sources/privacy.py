@@ -35,7 +35,9 @@ _IPV6 = re.compile(
     r"|(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6})(?![\w:])"
 )
 _NAMED_IN_TEXT = (
-    re.compile(r"""(?<![\w$.-])(?P<name>[\w.-]{1,100})\\?["']?\s*[:=]\s*\\?["'](?P<value>[^"'\\$]+)"""),
+    re.compile(
+        r"""(?<![\w$.-])(?P<name>[\w.-]{1,100})\\?["']?\s*[:=]\s*\\?["'](?P<value>[^"'\\$]+)"""
+    ),
     re.compile(r"(?<![\w$.-])(?P<name>[\w.-]{1,100})=(?P<value>[^\s\"'&;,<>$]+)"),
     re.compile(r"<(?P<name>[\w:.-]{1,100})(?:\s[^<>]{0,500})?>(?P<value>[^<$]+)</"),
     re.compile(
@@ -121,7 +123,7 @@ def clean_text(text: str) -> str:
     text = text.replace("${", "$${")
     for pattern in _NAMED_IN_TEXT:
         text = pattern.sub(_clean_named, text)
-    text = _KEY.sub(placeholder("API_KEY"), _JWT.sub(placeholder("TOKEN"), text))
+    text = _KEY.sub("${API_KEY}", _JWT.sub("${TOKEN}", text))
     text = _EMAIL.sub("user@example.com", text)
     text = _CARD.sub(_clean_card, text)
     return _IPV6.sub("2001:db8::1", _IP.sub("192.0.2.1", text))
