@@ -169,8 +169,8 @@ paths:
 def test_operations_are_steps_with_examples_and_placeholders():
     document = made(read_openapi(API, include_unsafe=True))
     read, added = document["steps"]
-    assert document["endpointUrl"] == "https://test.example/v1/"
-    assert read["request"] == "GET /orders/$$id$$?q=a%20b"
+    assert document["endpointUrl"] == "https://test.example/"
+    assert read["request"] == "GET /v1/orders/$$id$$?q=a%20b"
     assert read["headers"] == {"X-Api-Key": "${X_API_KEY}"}
     assert json.loads(added["body"]) == {"sku": 3, "when": "2026-01-31T12:00:00Z"}
     assert document["data"][0]["csv"] == "id\n1\n"

@@ -20,7 +20,7 @@ from tm_cli.runtime.files import write_atomic
 from tm_cli.setup.answers import read_rate, read_seconds, read_target
 from tm_cli.sources.access_log import LoggedMix, lines_of, pattern_of, read_mix, traffic_of
 from tm_cli.sources.curl import read_curl
-from tm_cli.sources.document_text import document_of, document_text
+from tm_cli.sources.document_text import document_of, document_text, left_out
 from tm_cli.sources.har import read_har
 from tm_cli.sources.openapi import read_openapi
 from tm_cli.sources.traffic import Traffic, UnusableSource
@@ -76,7 +76,7 @@ def make(
             portable(document)
         except InvalidDocument as problem:
             raise UnusableSource(f"no profile can be made of it: {problem}") from None
-    return document, list(traffic.notes)
+    return document, [*traffic.notes, *left_out(traffic, document)]
 
 
 def _option(flag: str, read: Callable[[str], T], text: str) -> T:
