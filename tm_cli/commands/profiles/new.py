@@ -25,6 +25,7 @@ from tm_cli.sources.har import read_har
 from tm_cli.sources.openapi import read_openapi
 from tm_cli.sources.traffic import Traffic, UnusableSource
 from tm_cli.values.documents import InvalidDocument
+from tm_cli.values.placeholders import placeholders
 from tm_cli.values.text import sanitize
 
 LARGEST = 128 * 1024 * 1024
@@ -76,7 +77,13 @@ def make(
             portable(document)
         except InvalidDocument as problem:
             raise UnusableSource(f"no profile can be made of it: {problem}") from None
-    return document, [*traffic.notes, *left_out(traffic, document)]
+    return document, [*traffic.notes, *left_out(traffic, document), *_filled_in(document)]
+
+
+def _filled_in(document: dict[str, Any]) -> Iterator[str]:
+    names = dict.fromkeys(f"${{{each.name}}}" for each in placeholders(document))
+    if names:
+        yield f"a start fills in from the environment: {', '.join(names)}"
 
 
 def _option(flag: str, read: Callable[[str], T], text: str) -> T:
