@@ -1,6 +1,7 @@
 """Reads access logs of web servers: when requests came, of which methods and paths.
 
-Addresses, users, queries and agents of the log are not kept, and ids in paths become a macro.
+Addresses, users, queries and agents of the log are not kept; ids and secrets in paths become a
+macro.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from tm_cli.sources.privacy import ASSET, clean_text, quoted, template_of, without_markers
+from tm_cli.sources.privacy import ASSET, clean_text, template_of, without_markers
 from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url
 
 MOST_STEPS = 30
@@ -221,11 +222,14 @@ def _path(target: str) -> str | None:
     path = (urlsplit(target).path or "/") if is_absolute else target
     if not path.startswith("/") or path.startswith("//") or len(path) > 1000:
         return None
-    decoded = unquote(path, errors="replace")
-    cleaned = clean_text(decoded)
-    if cleaned != decoded:
-        return quoted(cleaned)
-    return quote(without_markers(path), safe="/%:@!$&'()*+,;=~")
+    return "/".join(map(_segment, path.split("/")))
+
+
+def _segment(text: str) -> str:
+    decoded = unquote(text, errors="replace")
+    if clean_text(decoded) != decoded:
+        return "$$id$$"
+    return quote(without_markers(text), safe="%:@!$&'()*+,;=~")
 
 
 def traffic_of(mix: LoggedMix, *, scale: float = 1.0) -> Traffic:

@@ -17,6 +17,7 @@ from tm_cli.sources.traffic import (
     is_http_url,
     usual_origin,
 )
+from tm_cli.values.journeys.steps import METHODS
 
 _ASSET_TYPES = {"image", "font", "stylesheet", "script", "media", "manifest", "ping"}
 _DATA_TYPES = {"document", "xhr", "fetch"}
@@ -46,7 +47,7 @@ def read_har(text: str, *, host: str | None = None, include_assets: bool = False
         has_cookies |= any(h["name"].lower() == "cookie" for h in _headers(entry))
         before = entry
     left_out = {
-        "that were blocked, cached, or streams": len(listed) - len(entries),
+        "that were blocked, cached, streams, or of unusual methods": len(listed) - len(entries),
         "for images, scripts and the like (--include-assets)": len(entries) - len(wanted),
         "to other hosts": len(wanted) - len(found),
         "with a multipart form that the file does not hold": len(found) - len(own),
@@ -79,7 +80,8 @@ def _was_not_sent(entry: Mapping[str, Any]) -> bool:
     status = _response(entry).get("status")
     is_cached = entry.get("_fromCache") or "cache" in str(entry.get("_fetchType", "")).lower()
     kind = str(entry.get("_resourceType", "")).lower()
-    return status in (0, None) or bool(is_cached) or kind in _OPEN_ENDED
+    method = str(entry["request"].get("method") or "GET").upper()
+    return status in (0, None) or bool(is_cached) or kind in _OPEN_ENDED or method not in METHODS
 
 
 def _response(entry: Mapping[str, Any]) -> Mapping[str, Any]:
