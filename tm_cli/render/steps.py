@@ -61,9 +61,8 @@ def step_numbers(steps: Sequence[Step]) -> list[Comparison]:
     """Return what was measured of each step, next to what it was compared with."""
     found = []
     for step in steps:
-        compared: dict[str, Comparison] = {}
-        for item in sorted(step.comparisons, key=_rank):
-            compared.setdefault(item.metric, item)
+        worst_first = sorted(step.comparisons, key=_rank)
+        compared = {item.metric: item for item in reversed(worst_first)}
         quantiles = step.metrics.get("latencyQuantiles") or {}
         numbers = [
             ("requests", "requests", step.metrics.get("totalRequests")),
