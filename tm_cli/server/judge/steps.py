@@ -52,6 +52,8 @@ def steps_alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricCompari
             if is_own:
                 yield _of_step(name, _not_played(run))
             continue
+        if step.completed < _FEW and is_own:
+            yield _of_step(name, _too_few(step))
         errors = all_errors(step, bounds.all_errors)
         if step.completed < _FEW and not is_own:
             errors = replace(errors, severity=min(errors.severity, Severity.WARN))
@@ -318,6 +320,11 @@ def _not_played(run: RunFacts) -> MetricComparison:
         f"it has thresholds (gate.steps), but it was not played; {there}{more}",
         value=0.0,
     )
+
+
+def _too_few(step: RunFacts) -> MetricComparison:
+    reason = f"it has thresholds (gate.steps), and {step.completed} requests are too few for them"
+    return MetricComparison("played", Severity.WARN, reason, value=float(step.completed))
 
 
 def _without_baseline(than: str) -> MetricComparison:

@@ -112,6 +112,15 @@ def test_a_named_quantile_with_too_few_requests_is_a_warning_and_others_are_not_
     assert both(*few, gate={"cart": {"p95": False}}).verdict == "PASS"
 
 
+@pytest.mark.parametrize(("completed", "verdict"), [(19, "WARN"), (20, "PASS")])
+def test_a_step_with_thresholds_that_was_hardly_played_does_not_pass(
+    completed: int, verdict: str
+) -> None:
+    few = small(RUN, completed), small(BASELINE, completed)
+    assert both(*few).verdict == "PASS"
+    assert both(*few, gate={"cart": {"errors": {"fail": 1}}}).verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("now", "before", "verdict"),
     [
