@@ -82,6 +82,8 @@ _LEFT_OUT = {
     "referer", "dnt", "pragma", "cache-control", "if-none-match", "if-modified-since", "priority",
     "upgrade-insecure-requests", "x-forwarded-for", "x-real-ip", "forwarded",
 }  # fmt: skip
+_HEADER_NAME = re.compile(r"[!#%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TEMPLATES = (
     re.compile(r"\d+"),
     re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE),
@@ -104,6 +106,8 @@ def clean_headers(headers: Mapping[str, str]) -> dict[str, str]:
         lowered = name.lower()
         if lowered in _LEFT_OUT or lowered.startswith((":", "sec-")):
             continue
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            continue  # no client can send it
         found[name] = _header_value(lowered, value)
     return found
 
@@ -123,7 +127,7 @@ def clean_text(text: str) -> str:
     text = text.replace("${", "$${")
     for pattern in _NAMED_IN_TEXT:
         text = pattern.sub(_clean_named, text)
-    text = _KEY.sub(placeholder("API_KEY"), _JWT.sub(placeholder("TOKEN"), text))
+    text = _KEY.sub("${API_KEY}", _JWT.sub("${TOKEN}", text))
     text = _EMAIL.sub("user@example.com", text)
     text = _CARD.sub(_clean_card, text)
     return _IPV6.sub("2001:db8::1", _IP.sub("192.0.2.1", text))
@@ -147,13 +151,18 @@ def clean_url(url: str) -> str:
     """A URL without credentials and fragment, whose query has no secrets."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    path = clean_text(without_markers(parts.path))
-    return urlunsplit((parts.scheme, host, path, _clean_pairs(parts.query), ""))
+    path = _sendable(clean_text(without_markers(parts.path)))
+    return urlunsplit((parts.scheme, host, path, clean_pairs(parts.query), ""))
 
 
 def without_markers(text: str) -> str:
     """Part of a URL in which nothing begins a placeholder or a macro."""
     return re.sub(r"\$(?=[${])", "%24", text)
+
+
+def _sendable(text: str) -> str:
+    """Part of a URL or form as it is written, but for what has to be percent-encoded."""
+    return quote(text, safe="/?%{}:@!$&'()*+,;=~")
 
 
 def quoted(text: str) -> str:
@@ -164,16 +173,18 @@ def quoted(text: str) -> str:
     )
 
 
-def _clean_pairs(text: str) -> str:
+def clean_pairs(text: str) -> str:
     """A query, or a form: pairs without secrets stay as they are written."""
-    return "&".join(_clean_pair(pair) for pair in text.split("&"))
+    return "&".join(_clean_pair(without_markers(pair)) for pair in text.split("&"))
 
 
 def _clean_pair(pair: str) -> str:
     name, separator, encoded = pair.partition("=")
-    name, value = without_markers(name), unquote_plus(encoded)
+    value = unquote_plus(encoded)
     cleaned = _clean_value(unquote_plus(name), value)
-    return f"{name}{separator}" + (encoded if cleaned == value else quoted(cleaned))
+    return f"{_sendable(name)}{separator}" + (
+        _sendable(encoded) if cleaned == value else quoted(cleaned)
+    )
 
 
 def clean_body(body: str) -> str:
@@ -186,7 +197,7 @@ def clean_body(body: str) -> str:
     except (ValueError, RecursionError):
         pass
     if re.fullmatch(r"[^\s=&]+=[^\s&]*(&[^\s=&]+=[^\s&]*)*", body):
-        return _clean_pairs(body)
+        return clean_pairs(body)
     return clean_text(body)
 
 
