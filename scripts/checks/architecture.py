@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "main": "cli runtime",
     "cli": "commands completion api gate render runtime settings",
     "commands": "api backends bisect cli completion demo doctor gate mcp render report runtime"
-    " selftest server settings setup target",
+    " selftest server settings setup sources target",
     "mcp": "api backends cli commands gate render runtime",
     "backends": "api gate runtime",
     "render": "gate runtime selftest",
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "demo": "runtime",
     "server": "runtime",
     "settings": "runtime",
+    "sources": "",
     "api": "runtime",
     "gate": "runtime",
     "bisect": "runtime",

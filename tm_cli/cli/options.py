@@ -89,6 +89,14 @@ Locustfiles = Annotated[
         help="Locustfile that profiles may name by its SHA-256; repeatable.",
     ),
 ]
+AccessLog = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="WARN if the run's mix of requests differs from that of this access log.",
+        rich_help_panel=COMPARISON,
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 FailOn = Annotated[
     str | None,
@@ -403,6 +411,7 @@ class StartOptions:
     wait_for_target: WaitForTarget = None
     warmup: Warmup = None
     stop_early: StopEarly = None
+    access_log: AccessLog = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class _Root(LazyGroup):
         ),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry(
-            "tm_cli.commands.profiles", "List, show, import and export profiles.", _SERVER
+            "tm_cli.commands.profiles.app", "List, show, make, import and export profiles.", _SERVER
         ),
         "history": Entry(
             "tm_cli.commands.history.app", "List, show and compare finished runs.", _SERVER

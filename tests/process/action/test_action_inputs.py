@@ -54,6 +54,7 @@ NOT_FOR_THE_ACTION = {
     "wait": "always given",
     "parallel": "`args` takes it",
     "metric": "`args` takes it",
+    "access_log": "a file of one machine; `args` takes it",
     "prometheus": "`args` takes it",
     "target_pid": "a number of one machine; `args` takes it",
     "rate": "a job plays a locustfile by its document; `args` takes it",

@@ -54,6 +54,7 @@ class TrafficMorphRuns(Backend):
         server_flags: Sequence[str] = (),
         needs_baseline: bool = False,
         renewal: Renewal | None = None,
+        warning: str | None = None,
     ) -> None:
         self._client = client
         self._reader = client.without_retries()  # the gate repeats reads itself
@@ -72,6 +73,7 @@ class TrafficMorphRuns(Backend):
         # a run that may end early is polled from the start on
         may_end_early = _may_end_early(self._terms, profile)
         is_polled = may_end_early or renewal is not None
+        self.warning = warning
         self._renewal = renewal
         self._renew_at = clock.monotonic() + renewal.interval if renewal else 0.0
         self._duration = None if is_polled or profile is None else profile.duration
@@ -178,7 +180,14 @@ class TrafficMorphRuns(Backend):
             )
         if broken := broken_terms(self._terms, detail):
             raise Undecided(broken, hint=f"look with `tm history show {history_id}`")
-        return detail
+        return self._warned(detail)
+
+    def _warned(self, result: Result) -> Result:
+        """The result with what the start has found, which counts as WARN and improves nothing."""
+        if self.warning is None:
+            return result
+        reasons = (*result.reasons, self.warning)
+        return replace(result, also=result.also | {Verdict.WARN}, reasons=reasons)
 
     def with_measurements(self, run: Run, result: Result) -> Result:
         """Add the metrics of the detail to a row whose verdict has not arrived."""

@@ -53,6 +53,7 @@ from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import Account, AccountFeatures, AccountLimits
+    from tm_cli.sources.access_log import LoggedMix
 
 PINS = ("baseline_pins", "compare with a baseline of your choice")
 LIMITS = ("run_limits", "use limits of your own (`gate`)")
@@ -218,6 +219,8 @@ class StartRequest:
     """A profile that is in no file; `profiles` then holds what the user wrote for it."""
     serves: bool = False
     """Whether tm starts the target itself."""
+    access_log: LoggedMix | None = None
+    """The traffic that the run's mix of requests is compared with."""
     locustfile: Mapping[str, Any] | None = None
     """Where a server on this machine finds the locustfile of the profile."""
 
@@ -262,7 +265,22 @@ def read_request(
         parallel=parallel,
         document=document,
         serves=serves,
+        access_log=_read_access_log(session, chosen.access_log),
     )
+
+
+def _read_access_log(session: CommandContext, file: str | None) -> LoggedMix | None:
+    if file is None:
+        return None
+    from tm_cli.commands.profiles.new import explained, read_log
+    from tm_cli.sources.drift import comparable
+
+    with explained(file):
+        return comparable(read_log(session, file))
+
+
+_WARNING = "warning"
+"""In the details of a run: what its start has found."""
 
 
 def _as_text(flag: bool | None) -> str | None:
@@ -335,7 +353,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         refs = [ProfileRef(_profile_id(entry), sanitize(entry.subject)) for entry in entries]
         self._widen_budget(runs=len(entries))
         return [
-            self._attached(ref, entry.run_id, comparison, gate)
+            self._attached(ref, entry.run_id, comparison, gate, entry.details.get(_WARNING))
             for ref, entry in zip(refs, entries, strict=True)
         ]
 
@@ -382,7 +400,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
     ) -> FollowedRun[TrafficMorphRuns]:
         """`values` are those of a document; None where the profile is stored on the server."""
         is_needed = gate is not None or request.comparison.against is not None
-        profile = self._read_profile(ref, is_needed=is_needed)
+        profile = self._read_profile(ref, is_needed=is_needed or request.access_log is not None)
         if profile is not None:
             require_another(request.comparison.against, profile.target_url)
             if gate is not None:
@@ -431,11 +449,23 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return replace(request, wait_for_target=READY_WAIT) if can_wait else request
 
     def _fills_in(self, profile: Profile) -> bool:
-        """Whether the server waits for values of a profile; another one means them as text."""
+        """Whether the server waits for values of a profile; another one means them as text.
+
+        Raises Refused for a server elsewhere: it must not choose which variables it is sent.
+        """
         if not needs_filling(profile.document()):
             return False
         features = _features(self.session)
-        return features is not None and features.start_values is True
+        if features is None or features.start_values is not True:
+            return False
+        if self.server != LOCAL and not is_loopback(self.server):
+            raise Refused(
+                f"{sanitize(profile.name)} needs values (${{NAME}}), which are sent to a server "
+                "on another machine for a document of yours only",
+                hint="start the document itself: tm runs start FILE",
+                code="not_supported",
+            )
+        return True
 
     def _locustfile(
         self, text: str, request: StartRequest, profile: Profile | None
@@ -486,13 +516,18 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         return f" (run {sanitize(status.run_id)})" if status.run_id else ""
 
     def _attached(
-        self, ref: ProfileRef, run_id: str, comparison: ComparisonOptions, gate: Gate
+        self,
+        ref: ProfileRef,
+        run_id: str,
+        comparison: ComparisonOptions,
+        gate: Gate,
+        warning: str | None = None,
     ) -> FollowedRun[TrafficMorphRuns]:
         request = StartRequest((), comparison=comparison)
         self._require_live_data(ref, gate)
         needs_plan = any(limit.condition.metric == "rps" for limit in gate.abort_if)
         profile = find_profile(self.session.client, ref) if needs_plan else None
-        runs = self._runs(ref, request, gate, profile)
+        runs = self._runs(ref, request, gate, profile, warning=warning)
         return replace(self._followed(ref, request, gate, runs), attach_to=runs.attach(run_id))
 
     def _require_live_data(self, ref: ProfileRef, gate: Gate | None) -> None:
@@ -518,6 +553,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         details = {
             **(gate_document(gate) if gate else {}),
             "terms": request.comparison.remembered(),
+            **({_WARNING: runs.warning} if runs.warning else {}),
         }
         return FollowedRun(ref.name, runs, ref.profile_id, details)
 
@@ -528,6 +564,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         gate: Gate | None,
         profile: Profile | None = None,
         values: StartValues | None = None,
+        warning: str | None = None,
     ) -> TrafficMorphRuns:
         session, values = self.session, values or StartValues()
         if values.renewal and gate is None:
@@ -547,7 +584,24 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             server_flags=server_flags(session, self.system),
             needs_baseline=gate is not None and gate.needs_baseline,
             renewal=values.renewal,
+            warning=warning or self._drift(request.access_log, profile),
         )
+
+    def _drift(self, log: LoggedMix | None, profile: Profile | None) -> str | None:
+        """Say how the requests of a profile differ from an access log, if they differ much."""
+        if log is None or profile is None:
+            return None
+        from tm_cli.sources.drift import UnknownMix, drift_between
+
+        document = {**profile.document(), "endpointUrl": profile.target_url or ""}
+        try:
+            found = drift_between(document, log)
+        except UnknownMix as problem:
+            raise UsageError(f"--access-log: {problem}") from None
+        if not found.is_large:
+            return None
+        self.session.note(f"tm: {sanitize(found.text)}")
+        return sanitize(found.text)
 
     def _stop_client(self) -> TrafficMorphClient:
         transport = open_transport(self.session, for_a_stop(self.session.connection))

@@ -151,15 +151,21 @@ class TimeLimit:
         self._timer.start(self._end_overdue)
 
     def _end_overdue(self) -> None:
-        """Runs in the hub, to which the interrupted greenlets return."""
+        """Runs in the hub, to which the interrupted greenlets return.
+
+        These may enter a block again at once; the next timer has been started by then.
+        """
         self._timer.close()
         self._timer = None
-        while self._deadlines:
-            greenlet, deadline = next(iter(self._deadlines.items()))
-            if (left := deadline - time.monotonic()) > 0:
-                self._start_timer(left)
-                return
+        now = time.monotonic()
+        overdue = list(
+            itertools.takewhile(lambda each: self._deadlines[each] <= now, self._deadlines)
+        )
+        for greenlet in overdue:
             del self._deadlines[greenlet]
+        if self._deadlines:
+            self._start_timer(next(iter(self._deadlines.values())) - now)
+        for greenlet in overdue:
             greenlet.throw(Timeout())
 
 

@@ -119,16 +119,17 @@ class StepFacts(Mapping[str, RunFacts]):
     """What is known of steps, worked out when it is asked for: few of many runs are looked at."""
 
     def __init__(self, names: Iterable[str], make: Callable[[str], RunFacts]) -> None:
-        self._names = dict.fromkeys(names)
+        self._known: dict[str, RunFacts | None] = dict.fromkeys(names)
         self._make = make
 
     def __getitem__(self, name: str) -> RunFacts:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._make(name)
+        known = self._known[name]
+        if known is None:
+            known = self._known[name] = self._make(name)
+        return known
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._known)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._known)

@@ -236,15 +236,27 @@ def _whole(run: RunFacts, seen: Interim) -> RunFacts:
         statuses={name: all_of(count) for name, count in run.statuses.items()},
         addresses={name: all_of(count) for name, count in run.addresses.items()},
         repeated=all_of(run.repeated),
-        blocks=_repeated(run.blocks, seen.total),
-        block_counts=_repeated(run.block_counts, seen.total),
+        blocks=_Repeated(run.blocks, seen.total),
+        block_counts=_Repeated(run.block_counts, seen.total),
         seconds=run.seconds * seen.total / seen.blocks,
         steps=StepFacts(run.steps, lambda name: _whole(run.steps[name], seen)),
     )
 
 
-def _repeated(blocks: Sequence[Any], total: int) -> Sequence[Any]:
-    return [blocks[index % len(blocks)] for index in range(total)] if blocks else ()
+class _Repeated(Sequence[Any]):
+    """So many blocks, those given again and again; packed ones stay so until they are asked for."""
+
+    def __init__(self, blocks: Sequence[Any], total: int) -> None:
+        self._blocks = blocks
+        self._places = range(total if blocks else 0)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in self._places[index]]
+        return self._blocks[self._places[index] % len(self._blocks)]
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 def _whole_other(other: BaselineChoice | RunFacts, seen: Interim) -> BaselineChoice | RunFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -217,7 +218,21 @@ class LiveRun:
                 return replace(event, message=self._job.hide(event.message))
             case RunNote():
                 return replace(event, text=self._job.hide(event.text))
+            case EngineBucket() if self._job.values:
+                return replace(event, failures=self._hidden(event.failures))
+            case EngineSteps() if self._job.values:
+                steps = {
+                    self._job.hide(name): replace(step, failures=self._hidden(step.failures))
+                    for name, step in event.steps.items()
+                }
+                return replace(event, steps=steps)
         return event
+
+    def _hidden(self, failures: Mapping[str, int]) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for name, count in failures.items():
+            counts[self._job.hide(name)] += count
+        return dict(counts)
 
     def _take(self, event: EngineEvent) -> None:
         self.state.apply(event)

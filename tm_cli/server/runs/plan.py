@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import (
-    REQUEST_TIMEOUT,
     Against,
     EngineJob,
     Origin,
@@ -38,11 +37,13 @@ from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody, check_url
 from tm_cli.server.web.services import Quota, Services
 from tm_cli.values.documents import InvalidDocument, format_path
+from tm_cli.values.journeys.checks import REQUEST_TIMEOUT
 from tm_cli.values.journeys.steps import (
     absolute_urls,
     longest_thinking,
     read_steps,
     requests_in_a_visit,
+    step_name,
     unfilled_macro,
 )
 from tm_cli.values.placeholders import MissingValue
@@ -413,12 +414,25 @@ def _with_values(fields: ProfileFields, values: Mapping[str, str]) -> ProfileFie
         filled = fields.filled(values)
     except MissingValue as missing:
         raise Refusal(f"The profile uses {missing}; the start has to bring it (`values`)") from None
+    filled = filled.model_copy(update={"steps": _named(filled.steps, fields.steps)})
     if filled.target_url == fields.target_url:
         return filled
     try:
         return filled.model_copy(update={"target_url": check_url(filled.target_url)})
     except ValueError as problem:
         raise Refusal(f"targetUrl: {problem}") from None
+
+
+def _named(
+    filled: Sequence[Mapping[str, Any]] | None, written: Sequence[Mapping[str, Any]] | None
+) -> Sequence[Mapping[str, Any]] | None:
+    """The steps with their names as they are written: reports have them, so they hold no values."""
+    if not filled or not written or filled == written:
+        return filled
+    return [
+        {**step, "name": step_name(own)} if "request" in own else step
+        for step, own in zip(filled, written, strict=True)
+    ]
 
 
 async def _check_certificate(fields: ProfileFields, region: str) -> None:

@@ -1,4 +1,5 @@
 from collections import deque
+from contextlib import suppress
 
 import gevent
 import pytest
@@ -200,6 +201,24 @@ def test_a_block_ends_at_its_time_limit_and_no_other_one_does() -> None:
     greenlets = [gevent.spawn(wait, name, left, again=again) for name, left, again in waits]
     gevent.joinall(greenlets, timeout=9, raise_error=True)
     assert ended == ["long", "as long", "long"]
+
+
+def test_a_block_that_begins_as_another_one_ends_has_no_timer_of_its_own() -> None:
+    limit = TimeLimit(0.2)
+    loop = gevent.get_hub().loop
+
+    def wait(pause: float, times: int) -> None:
+        gevent.sleep(pause)
+        for _ in range(times):
+            with suppress(gevent.Timeout), limit:
+                gevent.sleep(9)
+
+    before = loop.activecnt
+    greenlets = [gevent.spawn(wait, 0.0, 2), gevent.spawn(wait, 0.12, 1)]
+    gevent.sleep(0.26)  # the first one has ended and begun again, the second one still waits
+    timers = loop.activecnt - before
+    gevent.joinall(greenlets, timeout=9, raise_error=True)
+    assert timers == 2 + 1  # those of two sleeps, and one of the limit
 
 
 def test_a_time_limit_leaves_errors_alone() -> None:

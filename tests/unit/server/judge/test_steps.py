@@ -11,6 +11,7 @@ import pytest
 from tests.unit.server.judge.test_noise import played
 from tests.unit.server.judge.test_verdict import BASELINE, RUN, against, small, with_quantiles
 from tm_cli.server.judge import BaselineChoice, Judgement, RunFacts, Thresholds, judge, judge_ab_run
+from tm_cli.server.judge.sequential import Interim, SequentialTest
 
 CALM = [1.0, 1.02, 0.98, 1.01, 0.99, 1.0, 1.02, 0.98, 1.01, 0.99, 1.0, 1.0]
 
@@ -108,6 +109,16 @@ def test_a_named_quantile_with_too_few_requests_is_a_warning_and_others_are_not_
     judgement = both(*few, gate={"cart": {"p95": {"fail": 20}}})
     assert judgement.verdict == "WARN"
     assert "p95 is not judged: that takes 200 requests" in judgement.reasons[0]
+    assert both(*few, gate={"cart": {"p95": False}}).verdict == "PASS"
+
+
+@pytest.mark.parametrize(("completed", "verdict"), [(19, "WARN"), (20, "PASS")])
+def test_a_step_with_thresholds_that_was_hardly_played_does_not_pass(
+    completed: int, verdict: str
+) -> None:
+    few = small(RUN, completed), small(BASELINE, completed)
+    assert both(*few).verdict == "PASS"
+    assert both(*few, gate={"cart": {"errors": {"fail": 1}}}).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -138,24 +149,27 @@ def test_a_step_that_mostly_fails_is_bad_on_the_first_run(
     assert judge(run, against(None)).verdict == verdict
 
 
-def test_many_steps_need_better_evidence_unless_they_have_thresholds_of_their_own() -> None:
+def test_many_steps_need_better_evidence_except_for_thresholds_of_their_own() -> None:
     before = [played(CALM, seed=seed, per_block=60) for seed in range(10)]
     now = [played(CALM, seed=100 + seed, per_block=60) for seed in range(9)]
 
-    def verdict(steps: int, own: bool, factor: float = 1.12) -> str:
+    def verdict(steps: int, own: Any = None, factor: float = 1.12) -> str:
         slower = played([factor * one for one in CALM], seed=7, per_block=60)
         names = [f"step {number}" for number in range(steps)]
         run = replace(RUN, steps=dict(zip(names, [slower, *now], strict=False)))
         other = replace(BASELINE, steps=dict(zip(names, before, strict=False)))
-        gate = {"steps": {"step 0": {"p50": {"fail": 5}}}} if own else {}
+        gate = {"steps": dict.fromkeys(names, own)} if own else {}
         steps_of = judge(run, against(other), Thresholds().changed(gate)).snapshot["steps"]
         return str(steps_of[0]["verdict"])
 
-    assert verdict(1, own=False) == "WARN"
-    assert verdict(3, own=False) == "PASS"
-    assert verdict(3, own=True) != "PASS"
+    assert verdict(1) == "WARN"
+    assert verdict(3) == "PASS"
+    assert verdict(3, {"p95": {"fail": 5}}) == "WARN"
+    # other thresholds ask nothing about the quantile that has risen
+    assert verdict(3, {"errors": {"fail": 1}}) == "PASS"
+    assert verdict(3, {"p95": {"failMs": 10_000}}) == "PASS"
     # among enough others, it is known how fast the machine was
-    assert verdict(10, own=False, factor=1.15) == "WARN"
+    assert verdict(10, factor=1.15) == "WARN"
 
 
 def test_a_slower_machine_makes_no_step_stand_out() -> None:
@@ -166,6 +180,19 @@ def test_a_slower_machine_makes_no_step_stand_out() -> None:
     other = replace(BASELINE, steps=dict(zip(names, before, strict=True)))
     verdicts = [item["verdict"] for item in judge(run, against(other)).snapshot["steps"]]
     assert verdicts == ["PASS"] * 10
+
+
+def test_nothing_is_decided_early_while_a_step_with_thresholds_was_not_played() -> None:
+    seen = Interim(60.0, 0.9, 11, 12, frozenset({"PASS", "FAIL"}))
+    run = replace(played(CALM, seed=3), history_id=8, verdict=None)
+    run = with_steps(run, cart=played(CALM, seed=4))
+    baseline = against(with_steps(played(CALM, seed=5), cart=played(CALM, seed=6)))
+    gates = {"cart": {"p50": {"fail": 15}}}, {"chekout": {"p50": {"fail": 15}}}
+    known = [
+        SequentialTest().look(run, baseline, Thresholds().changed({"steps": gate}), seen)
+        for gate in gates
+    ]
+    assert known == ["PASS", None]
 
 
 def test_few_of_many_bad_steps_are_among_the_reasons() -> None:

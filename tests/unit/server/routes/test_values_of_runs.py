@@ -43,6 +43,17 @@ def test_the_load_generator_alone_gets_the_values(api, tmp_path):
     assert not [file for file in kept if SECRET.encode() in file.read_bytes()]
 
 
+def test_names_of_steps_and_failures_hold_no_values(api, tmp_path):
+    script = f"steps=GET%20/{SECRET}:20&fails={SECRET}Error:5"
+    profile_id = api.save(script=script, requestHeaders=HEADERS)
+    run_id = api.start(profile_id, values={"TOKEN": SECRET})
+    detail = api.judged(run_id)
+    assert detail["steps"][0]["name"] == "GET /${TOKEN}"
+    assert json.loads(detail["responseCodes"])["${TOKEN}Error"] == 20
+    shown = {**detail, "targetUrl": "", "latencySeries": ""}
+    assert SECRET not in json.dumps(shown) + json.dumps(api.status(profile_id))
+
+
 def test_a_part_of_the_address_may_come_with_the_start(api, tmp_path):
     log = tmp_path / "log"
     profile_id = api.save(targetUrl=f"${{BASE}}/?log={log}")
@@ -79,6 +90,12 @@ def test_a_refusal_hides_the_values(api):
     profile_id = api.save(targetUrl="http://${HOST}/")
     answer = api.post(f"/profiles/{profile_id}/runs", json={"values": {"HOST": "metadata"}})
     assert answer.json()["error"] == "targetUrl: the host ${HOST} is blocked"
+
+
+def test_what_a_load_generator_says_is_kept_without_the_values(api):
+    profile_id = api.save(script="mode=fail", requestHeaders=HEADERS)
+    row = api.row_of(api.start(profile_id, values={"TOKEN": "curve"}))
+    assert "the ${TOKEN} makes no sense" in row["autoVerdictReasons"]
 
 
 def test_loads_with_other_data_or_protocol_are_not_compared(api):

@@ -118,21 +118,16 @@ def test_live_status_and_comparison_have_steps(api, steps):
     assert [step["name"] for step in answer["steps"]] == ["/cart", "login"]
 
 
-LONG = {"duration": 30, "points": [{"x": 0, "y": 20}, {"x": 30, "y": 20}]}
-
-
-def test_a_slow_step_ends_a_run_early_and_one_without_measurement_lets_none_pass(api, tmp_path):
+def test_a_slow_step_ends_a_run_early(api, tmp_path):
     mode, steps = tmp_path / "mode", tmp_path / "steps"
     mode.write_text("quick")
     steps.write_text("login:20,/cart:30")
-    profile = api.save(script=f"codes=200:500&mode=@{mode}&steps=@{steps}", **LONG)
+    long = {"duration": 60, "points": [{"x": 0, "y": 20}, {"x": 60, "y": 20}]}
+    profile = api.save(script=f"codes=200:500&mode=@{mode}&steps=@{steps}", **long)
     played(api, profile)
     mode.write_text("live")
-    gate = {"steps": {"/chekout": {"p95": {"fail": 10}}}}
-    whole = played(api, profile, stopEarly=True, gate=gate)
-    assert (whole["autoVerdict"], whole["stoppedAfterSeconds"]) == ("FAIL", None)
     steps.write_text("login:20,/cart:60")
     slow = played(api, profile, stopEarly=True)
     assert slow["autoVerdict"] == "FAIL"
-    assert slow["stoppedAfterSeconds"] < 30
+    assert slow["stoppedAfterSeconds"] < 60
     assert "step /cart" in slow["autoVerdictReasons"]

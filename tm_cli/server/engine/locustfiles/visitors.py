@@ -3,17 +3,20 @@
 import contextlib
 import logging
 import random
+import ssl
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import gevent
 import locust
-from locust import FastHttpUser, HttpUser, User
+from locust import FastHttpUser, HttpUser, User, clients
 from locust.argument_parser import get_parser
 from locust.env import Environment
 from locust.exception import CatchResponseError
 from locust.runners import LocalRunner
+from locust.stats import RequestStats
 
 from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget, RunFailed
 from tm_cli.server.engine.locustfiles.loading import load_users, reason
@@ -26,7 +29,6 @@ from tm_cli.server.engine.locustfiles.visits import (
     visitor_class,
 )
 from tm_cli.server.engine.played import Played, StepResult
-from tm_cli.server.engine.sender import TargetClient
 from tm_cli.values.failures import CHECK_FAILED, LOCUSTFILE_ERROR, TARGET_REFUSED
 from tm_cli.values.placeholders import hide_values
 
@@ -34,7 +36,9 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_CHECK = 80  # characters of what the file says about a failed check
 _LONGEST_EVENT = 45.0  # seconds; after a minute without an event a load generator is given up
 _LOGGED = 5  # errors of the file that are written to the log with their traceback
-_MOST_ERRORS = 1000  # different errors that Locust's own statistics keep
+_VISITS_BETWEEN = 500  # after so many, Locust's own statistics are bounded
+_MOST_NAMES = 1000  # of requests, and texts of errors, in these
+_SECONDS_KEPT = 60  # of their counts by second, of which Locust reads the last twelve
 
 
 class _Runner(LocalRunner):  # type: ignore[misc]
@@ -72,7 +76,6 @@ class Scenario:
         locust.events.request.add_listener(self._on_request)
         self.classes = load_users(locustfile)
         count_think_time()
-        _trust(job.ca_file)
         try:
             self.environment = self._environment(job)
         except ValueError as error:  # two classes of one name, for instance
@@ -106,8 +109,8 @@ class Scenario:
 
     def count_visit(self) -> None:
         self._visits += 1
-        if len(self.environment.stats.errors) > _MOST_ERRORS:  # texts with numbers in them
-            self.environment.stats.errors.clear()
+        if self._visits % _VISITS_BETWEEN == 0:
+            bound(self.environment.stats)
 
     def quit(self) -> None:
         if self._is_running and not self._ended_by_file:
@@ -160,12 +163,10 @@ class Scenario:
         context: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        self._requests += 1
         visit = (context or {}).get("tm_visit") or getattr(gevent.getcurrent(), "tm_visit", None)
-        if visit is not None:
-            result = result_of(exception, response)
-            if isinstance(result, str):
-                result = hide_values(result, self._values)
+        if visit is not None:  # else it is a request of `test_start`, for instance
+            self._requests += 1
+            result = result_of(exception, response, self._values)
             seconds = (response_time or 0.0) / 1000
             visit.add(StepResult(hide_values(str(name), self._values), seconds, result))
 
@@ -186,20 +187,38 @@ def _own_part(tb: Any, path: str) -> Any:
     return found or tb
 
 
-def result_of(exception: BaseException | None, response: Any) -> int | str:
+def result_of(
+    exception: BaseException | None, response: Any, values: Mapping[str, str]
+) -> int | str:
     """The result of a step: what the file says, else the status of its answer.
 
-    What the file calls a success is none of our errors, whatever its status.
+    What the file calls a success is none of our errors, whatever its status. Nothing shows the
+    `values`, which are hidden before a text is cut: the first part of one is no longer found.
     """
     status = getattr(response, "status_code", None)
     status = status if isinstance(status, int) else 0
     if exception is None:
         return status if 100 <= status < 400 else 200
-    if refused := next((e for e in _causes(exception) if isinstance(e, TargetRefused)), None):
-        return f"{TARGET_REFUSED} {refused.address}"
     if isinstance(exception, CatchResponseError):
-        return f"{CHECK_FAILED} {str(exception)[:_LONGEST_CHECK]}"
-    return status if status >= 400 else type(exception).__name__
+        return f"{CHECK_FAILED} {hide_values(str(exception), values)[:_LONGEST_CHECK]}"
+    if status >= 400:
+        return status
+    # clients wrap what the system has said, which is what users of other profiles read
+    cause = [exception, *(each for each in _causes(exception) if isinstance(each, OSError))][-1]
+    if isinstance(cause, TargetRefused):
+        return f"{TARGET_REFUSED} {cause.address}"
+    return type(cause).__name__
+
+
+def bound(stats: RequestStats) -> None:
+    """Forget what Locust would keep of a long run; its totals, which a file may read, are whole."""
+    for kept in (stats.entries, stats.errors):
+        if len(kept) > _MOST_NAMES:  # they have numbers in them
+            kept.clear()
+    for entry in (stats.total, *stats.entries.values()):
+        for by_second in (entry.num_reqs_per_sec, entry.num_fail_per_sec):
+            for second in list(by_second)[:-_SECONDS_KEPT]:
+                del by_second[second]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -221,9 +240,10 @@ class VisitorClient:
         self.error: Exception | None = None
         self._timeout = job.visit_timeout or job.timeout
         self._scenario = scenario
-        self._probe = TargetClient(job.model_copy(update={"slots": 1, "against": None}), target)
         host = base_url(target)
         self._classes = [visitor_class(user, host, scenario.quit) for user in scenario.classes]
+        for visitor in self._classes:
+            _trust(visitor, job.ca_file)
         self._weights = [user.weight for user in scenario.classes]
 
     def send(self, number: int = 0) -> Played:
@@ -241,13 +261,12 @@ class VisitorClient:
             visit.fail(f"{LOCUSTFILE_ERROR} {type(error).__name__}")
         return visit.played()
 
-    def connect(self) -> int | str:
-        result = self._probe.connect()
-        self.error = self._probe.error
-        return result
+    def connect(self) -> int:
+        """There is nothing to connect: visitors have connections of their own."""
+        return 0
 
     def close(self) -> None:
-        self._probe.close()
+        """Likewise."""
 
     def _play(self, chosen: type[User]) -> None:
         user = chosen(self._scenario.environment)
@@ -272,9 +291,18 @@ def base_url(target: RequestTarget) -> str:
     return f"{scheme}://{target.authority}{target.request_target.partition('?')[0].rstrip('/')}"
 
 
-def _trust(ca_file: str | None) -> None:
-    """Have HttpUser trust these certificates, too; a FastHttpUser verifies none by default."""
-    if ca_file is not None:
-        from locust import clients
-
+def _trust(visitor: type[User], ca_file: str | None) -> None:
+    """Have a class trust these certificates, too, where it verifies any."""
+    if ca_file is None:
+        return
+    if issubclass(visitor, HttpUser):
         clients._preloaded_ssl_context.load_verify_locations(ca_file)  # noqa: SLF001
+    elif issubclass(visitor, FastHttpUser) and not visitor.insecure:
+        own = visitor.ssl_context_factory
+        visitor.ssl_context_factory = own or staticmethod(partial(_context, ca_file))
+
+
+def _context(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.load_verify_locations(ca_file)
+    return context

@@ -1,11 +1,11 @@
-"""`tm profiles`: list, show and exchange profiles."""
+"""`tm profiles`: list, show, make and exchange profiles."""
 
 from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -30,7 +30,7 @@ app = App()
 @app.callback()
 @group
 def profiles() -> None:
-    """List, show, import and export profiles."""
+    """List, show, make, import and export profiles."""
 
 
 @app.command("list")
@@ -138,6 +138,89 @@ def import_profile(
     )
 
 
+@app.command("new")
+@with_session
+def new(
+    session: CommandContext,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="File to read; - is standard input.")],
+    *,
+    kind: Annotated[
+        Literal["har", "curl", "openapi", "access-log"],
+        typer.Option("--from", help="What the file is.", show_default=False),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write to. [standard output]"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the profile. [name of the file]")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where the requests are to go. [where they went, or localhost:8080]"
+        ),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(metavar="RATE", help="Visitors per second. [1; a log's own curve]"),
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Duration of the run. [60s; the log's]")
+    ] = None,
+    scale: Annotated[
+        float,
+        typer.Option(min=0.0001, max=1000, metavar="FACTOR", help="Factor for the rates of a log."),
+    ] = 1.0,
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Host of a HAR file to keep. [the most frequent]"),
+    ] = None,
+    operation: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Operation of an OpenAPI document; repeatable. [all]"),
+    ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="TEXT", help="nginx log_format of a log. [common, combined, JSON]"
+        ),
+    ] = None,
+    include_assets: Annotated[
+        bool, typer.Option("--include-assets", help="Keep images, scripts, style sheets and fonts.")
+    ] = False,
+    include_unsafe: Annotated[
+        bool,
+        typer.Option("--include-unsafe", help="Keep operations that could change something."),
+    ] = False,
+) -> int:
+    """Make a profile document from a HAR file, curl commands, OpenAPI or an access log.
+
+    Secrets become placeholders such as ${TOKEN}, and personal data becomes example values, as far
+    as it is recognised. Nothing is sent.
+
+    tm profiles new shop.har --from har -o shop.yaml
+
+    tm profiles new access.log --from access-log --target http://localhost:8080 --duration 2m
+    """
+    from tm_cli.commands.profiles import new as making
+
+    choice = making.Choice(
+        kind,
+        host=host,
+        operations=tuple(operation or ()),
+        log_format=log_format,
+        scale=scale,
+        include_assets=include_assets,
+        include_unsafe=include_unsafe,
+    )
+    document, notes = making.make(
+        session, file, choice, name=name, target=target, rate=rate, duration=duration
+    )
+    return making.write(session, file, document, notes, output, force=force)
+
+
 @app.command("delete")
 @with_session
 def delete(session: CommandContext, profile: options.Profile, yes: options.Yes = False) -> int:
@@ -240,6 +323,6 @@ def _limits(gate: Any) -> Iterator[tuple[str, str]]:
     for name, value in gate.items() if isinstance(gate, dict) else ():
         try:
             shown = format_threshold(name, value)
-        except (KeyError, TypeError, ValueError, OverflowError):  # a server may know others
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # of other servers
             shown = jsonlib.dumps(value)
         yield f"gate.{sanitize(name)}", shown
