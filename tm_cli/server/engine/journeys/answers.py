@@ -37,6 +37,10 @@ def fields_of(head: bytes) -> list[tuple[str, str]]:
     return [(name.lower(), value.strip()) for name, _, value in pairs]
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # Python reads NaN and Infinity, which JSON does not have
+
+
 class Unusable(Exception):
     """A body that cannot be looked into; the message is the reason, in a few words."""
 
@@ -79,7 +83,7 @@ class Answer:
         """The body as JSON; raises Unusable."""
         if self._document is _ABSENT:
             try:
-                self._document = json.loads(self.text)
+                self._document = json.loads(self.text, parse_constant=_no_constant)
             except (ValueError, RecursionError):
                 raise Unusable("not JSON") from None
         return self._document

@@ -104,8 +104,8 @@ def test_compressed_body_is_decoded_within_bounds(
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[" * 100_000, "9" * 100_000, "NaN x", '{"a":' * 50_000],
-    ids=["empty", "half", "deep-list", "long-number", "garbage", "deep-mapping"],
+    ["", "{", "[" * 100_000, "9" * 100_000, "NaN x", '{"a":' * 50_000, '{"ok": true, "a": NaN}'],
+    ids=["empty", "half", "deep-list", "long-number", "garbage", "deep-mapping", "no-number"],
 )
 def test_body_that_is_no_json_fails_with_its_reason(body: str) -> None:
     assert failure({"json": {"$.ok": True}}, answer(body)) == "CheckFailed json (not JSON)"
