@@ -63,6 +63,10 @@ class JobError(ValueError):
     """The job cannot be run; the message names the field and the reason."""
 
 
+class RunFailed(JobError):
+    """The whole run is a failure, also where only one of several workers has found it."""
+
+
 def _method(text: str) -> str:
     if not _TOKEN.fullmatch(text):
         raise ValueError(f"{text!r} is not an HTTP method")

@@ -24,7 +24,7 @@ from tm_cli.server.engine.distributed.runners import (
     Slot,
     environment,
 )
-from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError, RunFailed
 from tm_cli.server.engine.load_test import LoadTest, allow_connections, check_open_files
 from tm_cli.server.engine.protocol import Patience, carry_out
 from tm_cli.server.web.bodies import Refusal
@@ -67,9 +67,11 @@ class Worker:
                 raise greenlet.exception
 
     def _read_to_end(self, lines: Iterator[bytes]) -> None:
-        for _ in lines:
-            pass
-        self._is_over.set()
+        try:
+            for _ in lines:
+                pass
+        finally:
+            self._is_over.set()
 
     def _connect(self) -> None:
         Slot.serve = self._serve_slot
@@ -148,7 +150,8 @@ class Worker:
             self._obey()
             self._load_test.run()
         except (JobError, Refusal) as error:
-            self._outbox.write("failed", message=str(error))
+            ends_run = isinstance(error, RunFailed)
+            self._outbox.write("failed", message=str(error), ends_run=ends_run)
         except Exception as error:
             _LOG.exception("internal error of the engine")
             text = f"internal error of the engine: {type(error).__name__}: {error}"

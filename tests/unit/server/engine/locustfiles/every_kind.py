@@ -237,6 +237,14 @@ class Named(Base):
         step(self, "/login?token=secret-value", exception=CatchResponseError("secret-value bad"))
 
 
+class Echoes(Base):
+    """What it says is cut in the middle of a value."""
+
+    @task
+    def secret(self):
+        step(self, "echo", exception=CatchResponseError("x" * 72 + "secret-value"))
+
+
 class Leaves(Base):
     @task
     def leave(self):
