@@ -34,6 +34,7 @@ from tm_cli.server.judge.statistics.bootstrap import ASSUMED
 from tm_cli.server.judge.statistics.dispersion import by_chance
 from tm_cli.server.judge.statistics.distributions import student_cdf
 from tm_cli.server.judge.thresholds import QUANTILES, Threshold, Thresholds
+from tm_cli.values.step_names import OTHER_STEPS
 from tm_cli.values.thresholds import OF_STEPS, SEVERITIES
 
 _FEW = 20  # a step that was played less often can be missing, or fail, by chance
@@ -314,6 +315,7 @@ def _not_played(run: RunFacts) -> MetricComparison:
     known = sorted(run.steps)
     there = f"its steps: {', '.join(known[:_LISTED])}" if known else "this run has no steps"
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    more += f"; it may be counted in {OTHER_STEPS}" if OTHER_STEPS in known else ""
     return MetricComparison(
         "played",
         Severity.FAIL,

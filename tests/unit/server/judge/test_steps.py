@@ -96,6 +96,14 @@ def test_a_threshold_of_a_step_that_was_not_played_fails(
     assert judge_ab_run(run, BASELINE, thresholds).verdict == "FAIL"
 
 
+def test_a_step_may_be_one_of_those_that_are_counted_together() -> None:
+    thresholds = Thresholds().changed({"steps": {"cart": {"errors": {"fail": 1}}}})
+    run = replace(RUN, steps={"(other steps)": RUN, "login": RUN})
+    judgement = judge(run, against(run), thresholds)
+    assert judgement.verdict == "FAIL"
+    assert judgement.reasons[0].endswith("login; it may be counted in (other steps)")
+
+
 def test_a_threshold_without_a_step_to_compare_with_is_a_warning() -> None:
     thresholds = Thresholds().changed({"steps": {"cart": {"errors": {"fail": 1}}}})
     judgement = judge(with_steps(RUN, cart=small(RUN, 10)), against(), thresholds)
