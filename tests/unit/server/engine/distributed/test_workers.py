@@ -235,14 +235,44 @@ def test_a_worker_goes_on_when_told_to_reconnect_and_ends_when_its_master_is_sil
     context.destroy(linger=0)
 
 
-def test_a_worker_runs_no_code_that_its_owner_has_not_named_and_the_run_says_so(target, tmp_path):
+FAILING = """
+import os
+import pathlib
+
+from locust import User, events, task
+
+pathlib.Path(__file__).with_name(f"run-{os.getpid()}").touch()
+
+
+@events.test_stop.add_listener
+def fail(environment, **_):
+    environment.process_exit_code = 3
+
+
+class Visitor(User):
+    @task
+    def look_around(self):
+        pass
+"""
+
+
+def test_a_worker_runs_no_code_that_its_owner_has_not_named_and_one_that_does_can_fail_the_run(
+    target, tmp_path
+):
     path = tmp_path / "shop.py"
-    path.write_text("raise SystemExit('run')")
+    path.write_text(FAILING)
     file = {"file": "shop.py", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     locustfile = JobLocustfile.model_validate({**file, "place": {"path": str(path)}})
+    job = job_of(target.url(), points=[(0, 20)], duration=1.0, locustfile=locustfile)
+    own = {"trusts_addresses": False}
     with (
-        MasterProcess(["eu/a"], job=job_of(target.url(), locustfile=locustfile)) as master,
-        WorkerProcess(master, "eu/a", trusts_addresses=False),
+        MasterProcess(["eu/a", "eu/b"], job=job) as master,
+        WorkerProcess(master, "eu/a", **own),
+        WorkerProcess(master, "eu/b", **own, locustfiles=(str(path),)),
     ):
-        _, end = master.finish()
-    assert end["message"].startswith("no worker took part: locustfile: shop.py with the SHA-256")
+        code, end = master.finish()
+    (note,) = master.notes()
+    assert note.startswith("worker eu/a did not take part: locustfile: shop.py with the SHA-256")
+    assert len(list(tmp_path.glob("run-*"))) == 1
+    assert (code, end["event"]) == (1, "failed")
+    assert end["message"].startswith("worker eu/b: the locustfile shop.py has declared the run")
