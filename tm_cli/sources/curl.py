@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
-from tm_cli.sources.privacy import clean_body, clean_headers, clean_url
+from tm_cli.sources.privacy import clean_body, clean_headers, clean_text, clean_url
 from tm_cli.sources.traffic import (
     SourceRequest,
     Traffic,
@@ -41,7 +41,14 @@ _REFUSED = {
     "aws-sigv4": "a signature of the moment (--aws-sigv4) cannot be sent again",
 }
 _START = re.compile(r"(?:^|\n|;|&&|\|\|?)[ \t]*(?:\$ )?(curl(?:\.exe)?)(?=\s)")
-_ANSI_C = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_PART = re.compile(
+    r"(?P<continued>\\\r?\n|`\r?\n)|\$'(?P<ansi>(?:[^'\\]|\\.)*)'|'(?P<single>[^']*)'"
+    r'|\$?"(?P<double>(?:[^"\\]|\\.)*)"|(?P<unclosed>[\'"])|\\(?P<escaped>.)|(?P<space>[ \t\r]+)'
+    r"|(?P<end>\n|;|\||&(?=[\s&>]|$)|(?<!\S)(?:#|\d?[<>])|[<>])|(?P<plain>[^\s'\"\\|;<>&$`]+|.)",
+    re.DOTALL,
+)
+"""A part of a shell's words; a command ends at a line's end, `|`, `;`, `&`, `>` or a comment."""
+_WINDOWS = re.compile(r'\s*\^"|(?:[^\n"]|"[^"\n]*")*\^\r?\n')
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b"}
 
@@ -53,6 +60,8 @@ class _Command:
     urls: list[str] = field(default_factory=list)
     method: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    usual: dict[str, str] = field(default_factory=dict)
+    """Headers that curl sends itself where the command has none of that name."""
     data: list[str] = field(default_factory=list)
     is_query: bool = False
     has_cookies: bool = False
@@ -61,31 +70,31 @@ class _Command:
 
 def read_curl(text: str) -> Traffic:
     """Read one or several commands; each is a step. Raises UnusableSource."""
-    starts = list(_START.finditer(text))
-    if not starts:
-        raise UnusableSource("there is no curl command in it")
     requests: list[SourceRequest] = []
     notes: dict[str, None] = {}
-    has_cookies = False
-    ends = [start.start() for start in starts[1:]] + [len(text)]
-    for start, end in zip(starts, ends, strict=True):
+    has_cookies, end = False, 0
+    while start := _START.search(text, end):
         line = text.count("\n", 0, start.start(1)) + 1
-        command = _command(text[start.end(1) : end], line)
-        has_cookies |= command.has_cookies
-        requests += _requests(command, line)
-        notes |= {f"curl's {option} was left out": None for option in sorted(command.ignored)}
+        words, end = _words(text, start.end(1), line)
+        for own in _between(words, ("--next", "-:")):
+            command = _command(own, line)
+            has_cookies |= command.has_cookies
+            requests += _requests(command, line)
+            notes |= {f"curl's {option} was left out": None for option in sorted(command.ignored)}
+    if not requests:
+        raise UnusableSource("there is no curl command in it")
     return Traffic(requests, usual_origin(requests), has_cookies=has_cookies, notes=tuple(notes))
 
 
-def _command(text: str, line: int) -> _Command:
-    if re.search(r"\^[\"\r\n]", text):
-        raise UnusableSource(
-            "the command is quoted for the Windows command prompt; copy it as cURL (bash)", line
-        )
-    try:
-        words = _words(text)
-    except ValueError as problem:
-        raise UnusableSource(f"the command cannot be read: {problem}", line) from None
+def _between(words: Sequence[str], separators: Collection[str]) -> Iterator[list[str]]:
+    for is_separator, group in groupby(words, lambda word: word in separators):
+        if not is_separator:
+            yield list(group)
+    if not words:
+        yield []
+
+
+def _command(words: Sequence[str], line: int) -> _Command:
     command = _Command()
     for option, value in _options(words, line):
         _apply(command, option, value, line)
@@ -94,19 +103,35 @@ def _command(text: str, line: int) -> _Command:
     return command
 
 
-def _words(text: str) -> list[str]:
-    """The words as a shell has them, including `$'...'`; the command ends at `|`, `;` or `>`."""
-    text = re.sub(r"\\\r?\n", " ", text)
-    text = _ANSI_C.sub(lambda found: shlex.quote(_unescaped(found[1])), text)
-    lexer = shlex.shlex(text, posix=True, punctuation_chars="|;<>")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    words = []
-    for word in lexer:
-        if word and not word.strip("|;<>"):
-            break
-        words.append(word)
-    return words
+def _words(text: str, begin: int, line: int) -> tuple[list[str], int]:
+    """The words of the command that begins there, as a shell has them, and where it ends."""
+    if _WINDOWS.match(text, begin):
+        raise UnusableSource(
+            "the command is quoted for the Windows command prompt; copy it as cURL (bash)", line
+        )
+    words: list[str] = []
+    is_in_word, at = False, begin
+    while (found := _PART.match(text, at)) and found.lastgroup != "end":
+        kind, at = found.lastgroup, found.end()
+        if kind == "unclosed":
+            raise UnusableSource("the command cannot be read: a quotation has no end", line)
+        if kind in ("space", "continued"):
+            is_in_word = False
+            continue
+        if not is_in_word:
+            words.append("")
+        is_in_word = True
+        words[-1] += _meant(found)
+    return words, at
+
+
+def _meant(found: re.Match[str]) -> str:
+    kind = found.lastgroup or ""
+    if kind == "ansi":
+        return _unescaped(found[kind])
+    if kind == "double":
+        return re.sub(r"\\\r?\n", "", re.sub(r'\\(["\\$`])', r"\1", found[kind]))
+    return found[kind]
 
 
 def _unescaped(text: str) -> str:
@@ -121,7 +146,7 @@ def _unescaped(text: str) -> str:
     return _ESCAPE.sub(one, text)
 
 
-def _options(words: list[str], line: int) -> Iterator[tuple[str, str]]:
+def _options(words: Sequence[str], line: int) -> Iterator[tuple[str, str]]:
     """Each option with its value; a word that is none belongs to `url`."""
     rest = iter(words)
 
@@ -223,24 +248,27 @@ def _add_data(command: _Command, option: str, value: str, line: int) -> None:
             f"the body is in the file {value[1:]}, which is not read; put it into the command", line
         )
     if option == "json":
-        command.headers.setdefault("Content-Type", "application/json")
-        command.headers.setdefault("Accept", "application/json")
+        command.usual |= {"Content-Type": "application/json", "Accept": "application/json"}
     elif option != "data-binary" and not value.lstrip().startswith(("{", "[")):
-        command.headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        command.usual["Content-Type"] = "application/x-www-form-urlencoded"
     command.data.append(value)
 
 
 def _requests(command: _Command, line: int) -> Iterator[SourceRequest]:
     body = "&".join(command.data) if command.data else None
+    own = {name.lower() for name in command.headers}
+    usual = {name: value for name, value in command.usual.items() if name.lower() not in own}
+    headers = clean_headers({**command.headers, **({} if command.is_query else usual)})
     for url in command.urls:
         if not is_http_url(url):
-            raise UnusableSource(f"{url!r} is not an http or https URL", line)
+            shown = re.sub(r"//[^/]*@", "//", url)
+            raise UnusableSource(f"{clean_text(shown)!r} is not an http or https URL", line)
         if command.is_query and body:
             url += ("&" if "?" in url else "?") + body
         has_body = body is not None and not command.is_query
         yield SourceRequest(
             command.method or ("POST" if has_body else "GET"),
             clean_url(url),
-            clean_headers(command.headers),
+            headers,
             clean_body(body) if has_body and body is not None else None,
         )

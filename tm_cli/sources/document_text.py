@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tm_cli.sources.traffic import SourceRequest, Traffic
 from tm_cli.values.documents import to_yaml
+from tm_cli.values.journeys.checks import LONGEST_TIME
 from tm_cli.values.journeys.steps import MOST_STEPS
 from tm_cli.values.text import sanitize
 
@@ -22,7 +24,7 @@ def document_of(
     A curve of the traffic's own comes before `rate`; `duration` stretches or shortens it.
     """
     chosen = (origin or traffic.origin or USUAL_ORIGIN).rstrip("/")
-    requests = traffic.requests[:MOST_STEPS]
+    requests = traffic.requests
     document = {"name": name, "endpointUrl": f"{chosen}/", **_curve(traffic, rate, duration)}
     if traffic.columns:
         header = ",".join(traffic.columns)
@@ -32,8 +34,15 @@ def document_of(
         return document | _single(requests[0], chosen)
     if traffic.has_cookies:
         document["cookies"] = True
-    document["steps"] = list(_steps(requests, traffic.origin))
+    document["steps"] = list(_steps(requests, traffic.origin))[:MOST_STEPS]
     return document
+
+
+def left_out(traffic: Traffic, document: Mapping[str, Any]) -> list[str]:
+    """Say how many requests are more than a profile can have."""
+    kept = sum("request" in step for step in document.get("steps", [{"request": ""}]))
+    count = len(traffic.requests) - kept
+    return [f"left out: the last {count} requests; {MOST_STEPS} steps are possible"] * bool(count)
 
 
 def _curve(traffic: Traffic, rate: float, duration: int | None) -> dict[str, Any]:
@@ -59,10 +68,14 @@ def _single(request: SourceRequest, origin: str) -> dict[str, Any]:
 
 
 def _steps(requests: Sequence[SourceRequest], origin: str) -> Iterator[dict[str, Any]]:
-    """Requests to the usual origin are paths, so that `endpointUrl` moves all of them."""
+    """Requests to the usual origin are paths, so that `endpointUrl` moves all of them.
+
+    Pauses that are too long together are shortened alike.
+    """
+    factor = min(LONGEST_TIME / (sum(each.think for each in requests) or 1.0), 1.0)
     for request in requests:
-        if request.think:
-            yield {"think": f"{request.think:g}s"}
+        if think := math.floor(request.think * factor * 10) / 10:
+            yield {"think": f"{think:g}s"}
         is_own = request.origin in ("", origin)
         step: dict[str, Any] = {
             "request": f"{request.method} {request.target if is_own else request.url}"

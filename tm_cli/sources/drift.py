@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tm_cli.sources.access_log import LoggedMix
-from tm_cli.sources.privacy import template_of
+from tm_cli.sources.privacy import ASSET, template_of
 from tm_cli.sources.traffic import UnusableSource
 from tm_cli.values.documents import InvalidDocument
 from tm_cli.values.journeys.steps import MACRO, read_steps, request_of
@@ -61,12 +61,20 @@ def comparable(mix: LoggedMix) -> LoggedMix:
 def drift_between(profile: Mapping[str, Any], mix: LoggedMix) -> Drift:
     """Compare a profile with a log: the total variation distance. Raises UnknownMix."""
     tested = shares_of(profile)
-    logged = {kind: count / mix.total for kind, count in mix.kinds.items()}
+    if mix.assets:  # they were not counted
+        tested = {kind: share for kind, share in tested.items() if not ASSET.search(kind[1])}
+        total = sum(tested.values()) or 1.0
+        tested = {kind: share / total for kind, share in tested.items()}
+    logged: dict[Kind, float] = {}
+    for (method, path), count in mix.kinds.items():
+        kind = method, _template(path)
+        logged[kind] = logged.get(kind, 0.0) + count / mix.total
     kinds = sorted(
         tested.keys() | logged.keys(),
         key=lambda kind: (-abs(tested.get(kind, 0.0) - logged.get(kind, 0.0)), kind),
     )
-    distance = sum(abs(tested.get(kind, 0.0) - logged.get(kind, 0.0)) for kind in kinds) / 2
+    distance = sum(abs(tested.get(kind, 0.0) - logged.get(kind, 0.0)) for kind in kinds)
+    distance = (distance + mix.others / mix.total) / 2
     shown = [
         (" ".join(kind), tested.get(kind, 0.0), logged.get(kind, 0.0)) for kind in kinds[:_SHOWN]
     ]

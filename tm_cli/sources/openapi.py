@@ -6,16 +6,25 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
-from tm_cli.sources.privacy import placeholder
+from tm_cli.sources.privacy import (
+    clean_body,
+    clean_headers,
+    clean_pairs,
+    placeholder,
+    without_markers,
+)
 from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url
 from tm_cli.values.documents import InvalidDocument, parse_yaml
 
 _SAFE = ("get", "head", "options")
 _UNSAFE = ("post", "put", "patch", "delete")
+_FORM = "application/x-www-form-urlencoded"
 _DEEPEST = 12
 """Levels of a schema that are filled in; one may contain itself."""
+_MOST_VALUES = 200
+"""Values of one body: schemas that use others several times multiply."""
 _BY_FORMAT = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
@@ -51,13 +60,19 @@ def read_openapi(
             else "it has no operations"
         )
     left_out = len(chosen) - len(wanted)
-    note = f"left out: {left_out} that could change something (--include-unsafe)"
+    bodiless = sum(each.lacks_body for each in wanted)
+    counts = {
+        f"left out: {left_out} that could change something (--include-unsafe)": left_out,
+        f"without a body that is neither JSON nor a form: {bodiless}": bodiless,
+    }
     columns = dict.fromkeys(name for each in wanted for name in each.parameters)
+    server = _server(document)
+    base = urlsplit(server).path.rstrip("/")
     return Traffic(
-        [each.request for each in wanted],
-        _server(document),
+        [each.request(base) for each in wanted],
+        SourceRequest("GET", server).origin,
         columns=tuple(columns),
-        notes=[note] if left_out else [],
+        notes=[note for note, count in counts.items() if count],
     )
 
 
@@ -76,7 +91,7 @@ def _document(text: str) -> Mapping[str, Any]:
 
 
 def _server(document: Mapping[str, Any]) -> str:
-    """The first server's URL, with the defaults of its variables; empty if it is relative."""
+    """The first server's URL, with the defaults of its variables; perhaps a path alone."""
     servers = document.get("servers")
     first = servers[0] if isinstance(servers, list) and servers else None
     if not isinstance(first, dict) or not isinstance(first.get("url"), str):
@@ -86,7 +101,9 @@ def _server(document: Mapping[str, Any]) -> str:
     for name, variable in (variables if isinstance(variables, dict) else {}).items():
         if isinstance(variable, dict):
             url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
-    return url.rstrip("/") if is_http_url(url) else ""
+    if "${" in url or not (is_http_url(url) or re.match(r"/(?!/)", url)):
+        return ""
+    return url
 
 
 class _Operation:
@@ -113,31 +130,42 @@ class _Operation:
         ]  # fmt: skip
         self._path = path
 
-    @property
-    def request(self) -> SourceRequest:
-        headers = {**self._headers(), **self._security()}
+    def request(self, base: str) -> SourceRequest:
+        """The request; `base` is the path of the server."""
+        headers = {**clean_headers(self._headers()), **self._security()}
         kind, body = self._body()
         if kind:
             headers["Content-Type"] = kind
-        url = self._filled_path() + self._query()
-        return SourceRequest(self.method.upper(), url, headers, body, name=self.title[:100])
+        url = without_markers(base) + self._filled_path()
+        if pairs := [*self._query(), *self._keys_in_query()]:
+            url += f"?{'&'.join(pairs)}"
+        name = without_markers(self.title)[:100]
+        return SourceRequest(self.method.upper(), url, headers, body, name=name)
 
     def _filled_path(self) -> str:
-        path = self._path if self._path.startswith("/") else f"/{self._path}"
+        path = without_markers("/" + self._path.removeprefix("/"))
+        path = quote(path, safe="/%{}:@!$&'()*+,;=~")
         for each in self._parameters:
             if each.get("in") == "path" and isinstance(each.get("name"), str):
                 example = _example(self._document, each)
                 value = f"$${_macro(each['name'])}$$" if example is None else _in_url(example)
-                path = path.replace(f"{{{each['name']}}}", value)
+                path = path.replace(f"{{{quote(each['name'])}}}", value)
         return path
 
-    def _query(self) -> str:
-        pairs = [
-            f"{_in_url(each['name'])}={_in_url(_value(self._document, each))}"
+    def _query(self) -> list[str]:
+        return [
+            clean_pairs(f"{_in_url(each['name'])}={_in_url(_value(self._document, each))}")
             for each in self._parameters
             if each.get("in") == "query" and each.get("required") is True and each.get("name")
         ]
-        return f"?{'&'.join(pairs)}" if pairs else ""
+
+    def _keys_in_query(self) -> list[str]:
+        return [
+            f"{_in_url(name)}={placeholder(name)}"
+            for scheme in self._schemes()
+            if scheme.get("type") == "apiKey" and scheme.get("in") == "query"
+            for name in [str(scheme.get("name"))]
+        ]
 
     def _headers(self) -> dict[str, str]:
         return {
@@ -146,15 +174,20 @@ class _Operation:
             if each.get("in") == "header" and each.get("required") is True and each.get("name")
         }
 
-    def _security(self) -> dict[str, str]:
-        """The header of the first scheme that needs one; its value is a placeholder."""
+    def _schemes(self) -> Iterator[Mapping[str, Any]]:
+        """The schemes of the first way to be authorised."""
         required = self._own.get("security", self._document.get("security"))
         first = required[0] if isinstance(required, list) and required else None
         components = self._document.get("components")
         schemes = components.get("securitySchemes") if isinstance(components, dict) else None
-        found: dict[str, str] = {}
         for name in first if isinstance(first, dict) else ():
-            scheme = _resolved(self._document, (schemes or {}).get(name))
+            listed = schemes if isinstance(schemes, dict) else {}
+            yield _resolved(self._document, listed.get(name))
+
+    def _security(self) -> dict[str, str]:
+        """The headers of the schemes; their values are placeholders."""
+        found: dict[str, str] = {}
+        for scheme in self._schemes():
             if scheme.get("type") == "apiKey" and scheme.get("in") == "header":
                 header = str(scheme.get("name"))
                 found[header] = placeholder(header)
@@ -165,13 +198,22 @@ class _Operation:
         return found
 
     def _body(self) -> tuple[str, str | None]:
+        """Content type and content; nothing where it is neither JSON nor a form."""
         content = _resolved(self._document, self._own.get("requestBody")).get("content")
-        kinds = [kind for kind in content if "json" in kind] if isinstance(content, dict) else []
-        if not isinstance(content, dict) or not kinds:
-            return "", None
-        media = content[kinds[0]]
-        value = _value(self._document, media if isinstance(media, dict) else {})
-        return kinds[0], json.dumps(value, ensure_ascii=False)
+        for kind, media in content.items() if isinstance(content, dict) else ():
+            is_form = str(kind).startswith(_FORM)
+            if not is_form and not re.match(r"[\w.-]+/([\w.-]+\+)?json", str(kind)):
+                continue
+            value = _value(self._document, media if isinstance(media, dict) else {})
+            if not is_form:
+                return str(kind), clean_body(json.dumps(value, ensure_ascii=False, default=str))
+            pairs = value.items() if isinstance(value, dict) else ()
+            return _FORM, clean_pairs("&".join(f"{_in_url(k)}={_in_url(v)}" for k, v in pairs))
+        return "", None
+
+    @property
+    def lacks_body(self) -> bool:
+        return self._own.get("requestBody") is not None and not self._body()[0]
 
 
 def _operations(document: Mapping[str, Any]) -> Iterator[_Operation]:
@@ -191,7 +233,7 @@ def _macro(name: str) -> str:
 
 
 def _in_url(value: Any) -> str:
-    return quote(value if isinstance(value, str) else json.dumps(value), safe="")
+    return quote(value if isinstance(value, str) else json.dumps(value, default=str), safe="")
 
 
 def _resolved(document: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
@@ -205,9 +247,12 @@ def _resolved(document: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
         if not ref.startswith("#/"):
             raise UnusableSource(f"it refers to another file, {ref!r}; bundle it into one first")
         value = document
-        for part in ref[2:].split("/"):
+        for part in unquote(ref[2:]).split("/"):
             name = part.replace("~1", "/").replace("~0", "~")
-            value = value.get(name) if isinstance(value, dict) else None
+            if isinstance(value, list):
+                value = value[int(name)] if name.isdecimal() and int(name) < len(value) else None
+            else:
+                value = value.get(name) if isinstance(value, dict) else None
     raise UnusableSource("a $ref leads to itself")
 
 
@@ -229,11 +274,16 @@ def _example(document: Mapping[str, Any], holder: Mapping[str, Any]) -> Any:
 
 def _value(document: Mapping[str, Any], holder: Mapping[str, Any]) -> Any:
     example = _example(document, holder)
-    return _made(document, holder.get("schema"), 0) if example is None else example
+    if example is not None:
+        return example
+    return _made(document, holder.get("schema"), 0, iter(range(_MOST_VALUES)))
 
 
-def _made(document: Mapping[str, Any], schema: Any, depth: int) -> Any:
-    """A value that fits the schema, as far as that is simple."""
+def _made(document: Mapping[str, Any], schema: Any, depth: int, left: Iterator[int]) -> Any:
+    """A value that fits the schema, as far as that is simple.
+
+    `left` has an item for each value that may still be made.
+    """
     schema = _resolved(document, schema)
     example = _example(document, schema)
     if example is not None:
@@ -243,15 +293,17 @@ def _made(document: Mapping[str, Any], schema: Any, depth: int) -> Any:
             return schema[key]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return schema["enum"][0]
-    if depth >= _DEEPEST:
+    if depth >= _DEEPEST or next(left, None) is None:
         return None
     for key in ("oneOf", "anyOf"):
         if isinstance(schema.get(key), list) and schema[key]:
-            return _made(document, schema[key][0], depth + 1)
-    return _of_type(document, schema, depth)
+            return _made(document, schema[key][0], depth + 1, left)
+    return _of_type(document, schema, depth, left)
 
 
-def _of_type(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> Any:
+def _of_type(
+    document: Mapping[str, Any], schema: Mapping[str, Any], depth: int, left: Iterator[int]
+) -> Any:
     parts = schema.get("allOf")
     kind = schema.get("type")
     kind = next((each for each in kind if each != "null"), None) if isinstance(kind, list) else kind
@@ -259,16 +311,16 @@ def _of_type(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int)
     if isinstance(parts, list) or isinstance(properties, dict) or kind == "object":
         made: dict[str, Any] = {}
         for part in parts if isinstance(parts, list) else ():
-            value = _made(document, part, depth + 1)
+            value = _made(document, part, depth + 1, left)
             made |= value if isinstance(value, dict) else {}
         required = schema.get("required")
         names = required if isinstance(required, list) else list(properties or ())
         for name, inner in (properties if isinstance(properties, dict) else {}).items():
             if name in names:
-                made[name] = _made(document, inner, depth + 1)
+                made[name] = _made(document, inner, depth + 1, left)
         return made
     if kind == "array":
-        return [_made(document, schema.get("items"), depth + 1)]
+        return [_made(document, schema.get("items"), depth + 1, left)]
     if kind in ("integer", "number"):
         return schema.get("minimum", 1)
     if kind == "boolean":

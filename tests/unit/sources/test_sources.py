@@ -8,15 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tm_cli.backends.trafficmorph.profile_documents import portable
+from tm_cli.sources import access_log
 from tm_cli.sources.access_log import lines_of, pattern_of, read_mix, traffic_of
 from tm_cli.sources.curl import read_curl
-from tm_cli.sources.document_text import document_of, document_text
+from tm_cli.sources.document_text import document_of, document_text, left_out
 from tm_cli.sources.drift import UnknownMix, drift_between
 from tm_cli.sources.har import read_har
 from tm_cli.sources.openapi import read_openapi
 from tm_cli.sources.privacy import clean_body, clean_headers, clean_url, template_of
 from tm_cli.sources.traffic import UnusableSource
 from tm_cli.values.documents import parse_yaml
+from tm_cli.values.journeys.steps import unfilled_macro
+from tm_cli.values.placeholders import placeholders
 
 SECRETS = ("hunter2", "s3cr3t", "ada@lovelace.org", "4242", "sid=abc", "10.1.2.3")
 
@@ -112,12 +115,34 @@ def test_curl_commands_are_steps():
         ("curl --request=PUT --url http://a/ --data-raw '@x'", "PUT", "http://a/", "@x"),
         ("curl -u ada:hunter2 http://u:p@a/", "GET", "http://a/", None),
         ("$ curl http://a/ > out.json", "GET", "http://a/", None),
+        ("curl http://a/ 2>/dev/null", "GET", "http://a/", None),
+        ("curl http://a/?x=1&y=2 && echo ok", "GET", "http://a/?x=1&y=2", None),
+        ("curl http://a/ # an example, don't copy\necho done", "GET", "http://a/", None),
+        ("curl 'http://a/' -d 'x$' -H 'x: y'", "POST", "http://a/", "x$"),
+        ("curl 'http://a/' -d 'x\ncurl http://b/\n'", "POST", "http://a/", "x\ncurl http://b/\n"),
+        ("""curl http://a/ -d '{"r":"^"}'""", "POST", "http://a/", '{"r":"^"}'),
     ],
 )
 def test_a_curl_command_is_read_as_curl_does(command, method, url, body):
     [request] = read_curl(command).requests
     assert (request.method, request.url, request.body) == (method, url, body)
     assert "hunter2" not in str(request)
+
+
+def test_each_command_of_a_script_has_its_own_options():
+    requests = read_curl(
+        "curl -d a=1 http://a/1 --next http://a/2\nsleep 1\ncurl http://a/3"
+    ).requests
+    assert [(r.method, r.target, r.body) for r in requests] == [
+        ("POST", "/1", "a=1"),
+        ("GET", "/2", None),
+        ("GET", "/3", None),
+    ]
+
+
+def test_a_header_of_a_command_replaces_that_of_curl_whatever_its_case():
+    [request] = read_curl("curl http://a/ -d a=1 -H 'content-type: text/plain'").requests
+    assert dict(request.headers) == {"content-type": "text/plain"}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +155,7 @@ def test_a_curl_command_is_read_as_curl_does(command, method, url, body):
         ("curl 'http://a/", "cannot be read", 1),
         ("curl -H", "-H has no value", 1),
         ("curl -s", "has no URL", 1),
-        ("curl ftp://a/", "not an http or https URL", 1),
+        ("curl ftp://u:hunter2@a/", "'ftp://a/' is not an http or https URL", 1),
     ],
 )
 def test_a_curl_command_that_cannot_be_sent_is_named(text, reason, line):
@@ -169,8 +194,8 @@ paths:
 def test_operations_are_steps_with_examples_and_placeholders():
     document = made(read_openapi(API, include_unsafe=True))
     read, added = document["steps"]
-    assert document["endpointUrl"] == "https://test.example/v1/"
-    assert read["request"] == "GET /orders/$$id$$?q=a%20b"
+    assert document["endpointUrl"] == "https://test.example/"
+    assert read["request"] == "GET /v1/orders/$$id$$?q=a%20b"
     assert read["headers"] == {"X-Api-Key": "${X_API_KEY}"}
     assert json.loads(added["body"]) == {"sku": 3, "when": "2026-01-31T12:00:00Z"}
     assert document["data"][0]["csv"] == "id\n1\n"
@@ -183,6 +208,51 @@ def test_operations_that_could_change_something_are_left_out_unless_they_are_nam
     assert [r.method for r in read_openapi(API, operations=["addOrder"]).requests] == ["POST"]
     with pytest.raises(UnusableSource, match="no operation 'gone'"):
         read_openapi(API, operations=["gone"])
+
+
+def posting(kind, example):
+    return f"{{/a: {{post: {{requestBody: {{content: {{{kind}: {{example: {example}}}}}}}}}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("paths", "request_line", "headers", "body"),
+    [
+        ("{'/a b/ü': {get: {}}}", "GET /a%20b/%C3%BC", {}, None),
+        (
+            posting("application/json", "{at: 2024-01-31, password: hunter2}"),
+            "POST /a",
+            {"Content-Type": "application/json"},
+            '{"at": "2024-01-31", "password": "${PASSWORD}"}',
+        ),
+        (
+            posting("application/x-www-form-urlencoded", "{b: c d}"),
+            "POST /a",
+            {"Content-Type": "application/x-www-form-urlencoded"},
+            "b=c%20d",
+        ),
+        ("{/a: {get: {security: [{k: []}]}}}", "GET /a?key=${KEY}", {}, None),
+        ("{/a: {get: {parameters: [{$ref: '#/x/0'}]}}}", "GET /a?q=1", {}, None),
+    ],
+)
+def test_an_operation_is_sent_as_its_document_says(paths, request_line, headers, body):
+    api = (
+        "openapi: 3.0.0\nservers: [{url: /api}]\n"
+        "x: [{in: query, name: q, required: true, example: 1}]\n"
+        "components: {securitySchemes: {k: {type: apiKey, in: query, name: key}}}\npaths: "
+    )
+    [request] = read_openapi(api + paths, include_unsafe=True).requests
+    assert f"{request.method} {request.target}" == request_line.replace(" /", " /api/")
+    assert (dict(request.headers), request.body) == (headers, body)
+
+
+def test_schemas_that_use_others_several_times_are_filled_in_to_a_limit():
+    tree = ", ".join(f"{name}: {{$ref: '#/s'}}" for name in "abcdefgh")
+    api = (
+        f"openapi: 3.0.0\ns: {{properties: {{{tree}}}}}\npaths: {{/a: {{post: {{requestBody: "
+        "{content: {application/json: {schema: {$ref: '#/s'}}}}}}}"
+    )
+    [request] = read_openapi(api, include_unsafe=True).requests
+    assert len(request.body or "") < 50_000
 
 
 @pytest.mark.parametrize(
@@ -238,6 +308,7 @@ def test_a_log_is_a_mix_with_the_curve_of_its_arrivals():
         '{"ts": 1769860800.25, "request": {"method": "POST", "uri": "/a"}}',
         '{"timestamp": 1769860800123, "request": "POST /a HTTP/1.1"}',
         '{"time_local": "31/Jan/2026:12:00:00 +0000", "request_method": "POST", "path": "/a"}',
+        '{"timestamp": 1769860800, "httpRequest": {"requestMethod": "POST", "requestUrl": "/a?b"}}',
     ],
 )
 def test_logs_in_json_are_read_by_their_usual_keys(line):
@@ -256,9 +327,105 @@ def test_a_log_of_another_format_is_read_by_it():
         pattern_of("$remote_addr")
 
 
-def test_a_file_without_requests_is_refused():
+@pytest.mark.parametrize(
+    "line",
+    [
+        "hello",
+        '{"time": 1e999, "method": "GET", "path": "/"}',
+        '{"time": 1769860800, "path": "/of-no-known-method"}',
+        "a b " + "[" * 60_000,
+    ],
+)
+def test_a_file_without_requests_is_refused(line):
     with pytest.raises(UnusableSource, match="line 1 is none"):
-        read_mix(["hello"])
+        read_mix([line])
+
+
+def test_a_line_that_a_format_does_not_fit_is_refused_quickly():
+    pattern = pattern_of("$a - $b - $c - $d - $e [$time_local] $request_uri")
+    with pytest.raises(UnusableSource, match="line 1 is none"):
+        read_mix(["1 - " * 16_000], pattern=pattern)
+
+
+def test_frequent_requests_are_found_behind_many_rare_ones(monkeypatch):
+    monkeypatch.setattr(access_log, "_MOST_KINDS", 10)
+    monkeypatch.setattr(access_log, "_MOST_MOMENTS", 20)
+    rare = [
+        combined(n, f"GET /{chr(97 + n % 26)}/{chr(97 + n // 26)} HTTP/1.1") for n in range(200)
+    ]
+    mix = read_mix([*rare, *[combined(300)] * 50])
+    assert (mix.kinds["GET", "/"], mix.total) == (50, 250)
+    assert len(mix.kinds) <= 40
+    assert len(mix.seconds) <= 20
+    assert mix.seconds.total() == 250
+    traffic = traffic_of(mix)
+    assert sum(r.weight or 0 for r in traffic.requests) < 250
+    assert drift_between({"endpointUrl": "http://a/"}, mix).distance == pytest.approx(0.8)
+
+
+def test_nothing_in_a_source_is_filled_in_from_the_environment():
+    hostile = "${HOME}"
+    url = f"https://a.example/{hostile}?q={hostile}&%24%7BHOME%7D=%24%7BHOME%7D&$$file$$"
+    posted = json.dumps({hostile: hostile, "nested": [hostile, {"a": f"b=${hostile}"}]})
+    jwt = "eyJhbGciOiJI.eyJzdWIiOiIx.abc;npm_token=1"
+    api = {
+        "openapi": "3.0.0",
+        "servers": [{"url": f"https://{hostile}.evil.example/"}],
+        "paths": {f"/{hostile}": {"get": {"parameters": [
+            {"in": "header", "name": "X-A", "required": True, "example": hostile},
+            {"in": "query", "name": "q", "required": True, "example": hostile},
+        ]}}},
+    }  # fmt: skip
+    for traffic in (
+        read_har(har(entry(url, 0, "POST", [("X-A", hostile)], posted))),
+        read_har(har(entry(f"https://{hostile}.evil.example/", 0), entry("https://a.example/", 1))),
+        read_curl(
+            f"curl '{url}' -H 'x-a: {hostile}' -d '{posted}' --next -d 'a={hostile}' http://a/"
+        ),
+        read_openapi(json.dumps(api)),
+        traffic_of(
+            read_mix([combined(0, f"GET /{hostile}/$$file$$/%24%7BHOME%7D/{jwt} HTTP/1.1")])
+        ),
+    ):
+        document = made(traffic)
+        assert not list(placeholders(document))
+        assert unfilled_macro(portable(document).get("steps", []), traffic.columns) is None
+
+
+def test_requests_and_pauses_beyond_what_a_profile_can_have_are_said_or_shortened():
+    traffic = read_har(har(*(entry("https://a.example/", at % 60) for at in range(150))))
+    document = made(traffic)
+    kept = sum("request" in step for step in document["steps"])
+    [note] = left_out(traffic, document)
+    assert note == f"left out: the last {150 - kept} requests; 100 steps are possible"
+    slow = [entry("https://a.example/", 0) for _ in range(40)]
+    for number, each in enumerate(slow):
+        each["startedDateTime"] = f"2026-01-31T{number // 30:02d}:{number % 30 * 2:02d}:00Z"
+    assert portable(made(read_har(har(*slow))))["steps"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"_fromCache": "disk"},
+        {"_fetchType": "Memory Cache"},
+        {"_resourceType": "eventsource"},
+        {"_resourceType": None, "response": {"status": 200, "content": {"mimeType": "image/webp"}}},
+        {"request": {"method": "PROPFIND", "url": "https://a.example/"}},
+        {"request": {"url": "https://a.example/", "postData": {"mimeType": "multipart/form-data"}}},
+    ],
+)
+def test_what_cannot_be_played_again_is_left_out_and_said(change):
+    traffic = read_har(har(entry("https://a.example/", 0), entry("https://a.example/", 1) | change))
+    assert len(traffic.requests) == 1
+    assert traffic.notes
+
+
+def test_a_form_that_a_har_file_has_as_parameters_is_sent():
+    posted = {"params": [{"name": "password", "value": "hunter2"}, {"name": "a", "value": "b c"}]}
+    each = entry("https://a.example/", 0, "POST")
+    each["request"]["postData"] = posted
+    assert read_har(har(each)).requests[0].body == "password=${PASSWORD}&a=b+c"
 
 
 def test_a_line_without_an_end_is_cut_and_the_next_one_is_read():
@@ -290,6 +457,23 @@ def test_ids_in_paths_become_a_macro(path, template):
         (clean_body("mail=a%40l.org&pin=1234"), "mail=user%40example.com&pin=${PIN}"),
         (clean_body("call ada@lovelace.org from 10.1.2.3"), "call user@example.com from 192.0.2.1"),
         (clean_body('{"a": {"token": "s3cr3t", "n": 2}}'), '{"a": {"token": "${TOKEN}", "n": 2}}'),
+        (clean_body('{"password_confirmation": "x", "author": "Ada"}'),
+         '{"password_confirmation": "${PASSWORD_CONFIRMATION}", "author": "Ada"}'),
+        (clean_body('{"auth": {"user": "a", "value": "b"}}'),
+         '{"auth": {"user": "${AUTH}", "value": "${AUTH}"}}'),
+        (clean_body("<l><user>a</user><password>hunter2</password></l>"),
+         "<l><user>a</user><password>${PASSWORD}</password></l>"),
+        (clean_body('--W\r\nContent-Disposition: form-data; name="pin"\r\n\r\n1234\r\n--W--'),
+         '--W\r\nContent-Disposition: form-data; name="pin"\r\n\r\n${PIN}\r\n--W--'),
+        (clean_body('{"query": "mutation($pin: Int!){login(pin: $pin, token: \\"s3\\")}"}'),
+         '{"query": "mutation($pin: Int!){login(pin: $pin, token: \\"${TOKEN}\\")}"}'),
+        (clean_body('{"billingPhone": "0151", "ip": "2001:db8::5:1"}'),
+         '{"billingPhone": "+15550100", "ip": "2001:db8::1"}'),
+        (clean_body("key ghp_" + "a1" * 18), "key ${API_KEY}"),
+        (clean_body('{ "n": 1 }'), '{ "n": 1 }'),
+        (clean_body("[" * 100_000), "[" * 100_000),
+        (clean_headers({"Ocp-Apim-Subscription-Key": "s3"}),
+         {"Ocp-Apim-Subscription-Key": "${OCP_APIM_SUBSCRIPTION_KEY}"}),
         (clean_headers({"X-Session": "s3cr3t", ":path": "/"}), {"X-Session": "${X_SESSION}"}),
         (clean_headers({"authorization": "s3cr3t"}), {"authorization": "${AUTHORIZATION}"}),
     ],
@@ -337,6 +521,7 @@ def mix_of(weights):
         (mix_of({"GET /": 1, "GET /products/$$p$$": 1}), 0.3),
         ({"steps": [{"request": "GET /"}, {"think": "1s"}, {"request": "POST /cart"}]}, 0.5),
         ({"httpMethod": "GET"}, 0.2),
+        (mix_of({"GET /": 4, "GET /products/7": 1, "GET /a.css": 5}), 0.0),
         ({"httpMethod": "POST"}, 1.0),
     ],
 )
@@ -344,6 +529,13 @@ def test_drift_is_the_share_of_requests_that_are_others_than_the_logs(profile, d
     found = drift_between({"endpointUrl": "http://a:8080/", **profile}, MIX)
     assert found.distance == pytest.approx(distance, abs=0.01)
     assert found.is_large == (distance > 0.1)
+
+
+def test_paths_are_compared_as_they_are_meant():
+    mix = read_mix([combined(n, "GET /caf%c3%a9/%31%32?x HTTP/1.1") for n in range(5)])
+    for path in ("/café/7", "/caf%C3%A9/$$id$$"):
+        profile = {"endpointUrl": "http://a/", "steps": [{"request": f"GET {path}"}]}
+        assert drift_between(profile, mix).distance == 0
 
 
 def test_a_profile_whose_mix_is_not_known_is_not_compared():

@@ -20,11 +20,12 @@ from tm_cli.runtime.files import write_atomic
 from tm_cli.setup.answers import read_rate, read_seconds, read_target
 from tm_cli.sources.access_log import LoggedMix, lines_of, pattern_of, read_mix, traffic_of
 from tm_cli.sources.curl import read_curl
-from tm_cli.sources.document_text import document_of, document_text
+from tm_cli.sources.document_text import document_of, document_text, left_out
 from tm_cli.sources.har import read_har
 from tm_cli.sources.openapi import read_openapi
 from tm_cli.sources.traffic import Traffic, UnusableSource
 from tm_cli.values.documents import InvalidDocument
+from tm_cli.values.placeholders import placeholders
 from tm_cli.values.text import sanitize
 
 LARGEST = 128 * 1024 * 1024
@@ -76,7 +77,13 @@ def make(
             portable(document)
         except InvalidDocument as problem:
             raise UnusableSource(f"no profile can be made of it: {problem}") from None
-    return document, list(traffic.notes)
+    return document, [*traffic.notes, *left_out(traffic, document), *_filled_in(document)]
+
+
+def _filled_in(document: dict[str, Any]) -> Iterator[str]:
+    names = dict.fromkeys(f"${{{each.name}}}" for each in placeholders(document))
+    if names:
+        yield f"a start fills in from the environment: {', '.join(names)}"
 
 
 def _option(flag: str, read: Callable[[str], T], text: str) -> T:

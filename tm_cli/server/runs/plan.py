@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import (
-    REQUEST_TIMEOUT,
     Against,
     EngineJob,
     Origin,
@@ -38,6 +37,7 @@ from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody, check_url
 from tm_cli.server.web.services import Quota, Services
 from tm_cli.values.documents import InvalidDocument, format_path
+from tm_cli.values.journeys.checks import REQUEST_TIMEOUT
 from tm_cli.values.journeys.steps import (
     absolute_urls,
     longest_thinking,

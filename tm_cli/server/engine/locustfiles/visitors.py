@@ -19,7 +19,7 @@ from locust.exception import CatchResponseError
 from locust.runners import LocalRunner
 from locust.stats import RequestStats
 
-from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget
+from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget, RunFailed
 from tm_cli.server.engine.locustfiles.loading import load_users, reason
 from tm_cli.server.engine.locustfiles.network_rule import TargetRefused, enforce
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
@@ -83,26 +83,26 @@ class Scenario:
             raise JobError(f"the locustfile {locustfile.file} cannot be played: {error}") from None
 
     def begin(self) -> None:
-        """Fire the file's `test_start`; raises JobError when that takes too long."""
+        """Fire the file's `test_start`; raises RunFailed when that takes too long."""
         self._is_running = True
         self._fire("test_start")
 
     def end(self) -> None:
-        """Fire its `test_stop`; raises JobError when the file says that the run is none."""
+        """Fire its `test_stop`; raises RunFailed when the file says that the run is none."""
         self._is_running = False
         self._fire("test_stop")
         self._fire("quitting", reverse=True)
         if self._ended_by_file:
-            raise JobError(
+            raise RunFailed(
                 f"the locustfile {self._file.file} has ended the run (runner.quit, or StopTest)"
             )
         if code := self.environment.process_exit_code:
-            raise JobError(
+            raise RunFailed(
                 f"the locustfile {self._file.file} has declared the run a failure: it has set "
                 f"environment.process_exit_code to {code}"
             )
         if self._visits and not self._requests:
-            raise JobError(
+            raise RunFailed(
                 f"no visitor of the locustfile {self._file.file} has sent a request; nothing was "
                 "tested"
             )
@@ -126,7 +126,7 @@ class Scenario:
             with gevent.Timeout(_LONGEST_EVENT, JourneyTimeout):
                 getattr(self.environment.events, name).fire(environment=self.environment, **how)
         except JourneyTimeout:
-            raise JobError(
+            raise RunFailed(
                 f"{name} of the locustfile {self._file.file} takes longer than {_LONGEST_EVENT:g} s"
             ) from None
 
