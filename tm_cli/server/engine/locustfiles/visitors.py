@@ -93,7 +93,9 @@ class Scenario:
         self._fire("test_stop")
         self._fire("quitting", reverse=True)
         if self._ended_by_file:
-            raise RunFailed(f"the locustfile {self._file.file} has ended the run (runner.quit)")
+            raise RunFailed(
+                f"the locustfile {self._file.file} has ended the run (runner.quit, or StopTest)"
+            )
         if code := self.environment.process_exit_code:
             raise RunFailed(
                 f"the locustfile {self._file.file} has declared the run a failure: it has set "

@@ -67,6 +67,13 @@ def visitor_class(user: type[User], host: str, on_stop_test: Callable[[], None])
             )  # a constructor may send requests already
             return visitor
 
+        def on_start(self) -> None:
+            try:
+                super().on_start()
+            except StopTest:  # Locust takes it for the end of this user
+                on_stop_test()
+                raise
+
         def context(self) -> dict[str, Any]:
             """Locust hands this to every request event of this user."""
             return {**super().context(), "tm_visit": self.tm_visit}

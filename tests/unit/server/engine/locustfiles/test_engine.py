@@ -157,6 +157,7 @@ def test_connections_of_visitors_are_their_own_and_closed_after_them(played):
 
 SOURCE = """
 from locust import User, constant, events, task
+from locust.exception import StopTest
 @events.test_start.add_listener
 def ask_once(environment, **_):
     environment.events.request.fire(
@@ -164,6 +165,8 @@ def ask_once(environment, **_):
         context={{}},
     )
 class One(User):
+    def on_start(self):
+        {on_start}
     @task
     def act(self):
         {act}
@@ -171,16 +174,17 @@ class One(User):
 
 
 @pytest.mark.parametrize(
-    ("act", "message"),
+    ("on_start", "act", "message"),
     [
-        ("self.environment.runner.quit()", "has ended the run (runner.quit)"),
-        ("self.environment.process_exit_code = 3", "process_exit_code to 3"),
-        ("pass", "no visitor of the locustfile gives_up.py has sent a request"),
+        ("pass", "self.environment.runner.quit()", "has ended the run (runner.quit, or StopTest)"),
+        ("raise StopTest", "pass", "has ended the run (runner.quit, or StopTest)"),
+        ("pass", "self.environment.process_exit_code = 3", "process_exit_code to 3"),
+        ("pass", "pass", "no visitor of the locustfile gives_up.py has sent a request"),
     ],
 )
-def test_a_run_that_the_file_gives_up_has_failed(tmp_path, act, message):
+def test_a_run_that_the_file_gives_up_has_failed(tmp_path, on_start, act, message):
     path = tmp_path / "gives_up.py"
-    path.write_text(SOURCE.format(act=act))
+    path.write_text(SOURCE.format(on_start=on_start, act=act))
     load = {"points": [[0, 20], [0.5, 20]], "duration": 0.5}
     with EngineProcess(locustfile_job("http://127.0.0.1:9/", path, **load)) as engine:
         code, last = engine.finish()
