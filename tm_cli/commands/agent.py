@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,7 +79,7 @@ def run_agent(
 
         files = options.read_locustfiles(session, locustfile)
         agent_options = _options(settings, name, workers=workers, allow_public=allow_public)
-        certificates = [session.context.cwd / text for text in client_certificate or ()]
+        certificates = _certificates(session, client_certificate or [])
         agent_options = replace(agent_options, locustfiles=files, certificates=certificates)
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
@@ -116,6 +117,18 @@ def _options(
         tls=None if is_plain_http(url) else _tls(settings.value("ca_file")),
         ca_file=settings.value("ca_file"),
     )
+
+
+def _certificates(session: CommandContext, named: list[str]) -> list[Path]:
+    from tm_cli.server.engine.client_certificate import UnusableCertificate, check_file
+
+    paths = [session.context.cwd / text for text in named]
+    try:
+        for path in paths:
+            check_file(str(path.absolute()))
+    except UnusableCertificate as problem:
+        raise ConfigurationError(f"--client-certificate: {problem}") from None
+    return paths
 
 
 def _server(settings: Settings) -> str:

@@ -61,7 +61,8 @@ def step_numbers(steps: Sequence[Step]) -> list[Comparison]:
     """Return what was measured of each step, next to what it was compared with."""
     found = []
     for step in steps:
-        compared = {item.metric: item for item in step.comparisons}
+        worst_first = sorted(step.comparisons, key=_rank)
+        compared = {item.metric: item for item in reversed(worst_first)}
         quantiles = step.metrics.get("latencyQuantiles") or {}
         numbers = [
             ("requests", "requests", step.metrics.get("totalRequests")),
@@ -81,6 +82,11 @@ def step_numbers(steps: Sequence[Step]) -> list[Comparison]:
                 )
             )
     return found
+
+
+def _rank(item: Comparison) -> int:
+    """The place of a comparison among others of its metric: the worst one is first."""
+    return {"FAIL": 0, "WARN": 1}.get(item.verdict or "", 2)
 
 
 def worst_comparisons(steps: Sequence[Step]) -> list[Comparison]:

@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from tm_cli.values.api_key import SHORTEST_HIDDEN
 
@@ -117,8 +119,20 @@ def needs_filling(profile: Mapping[str, Any]) -> bool:
 
 
 def hide_values(text: str, values: Mapping[str, str]) -> str:
-    """Return a message with the placeholder wherever it holds a value, the longest ones first."""
-    for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
-        if len(value) >= SHORTEST_HIDDEN:
-            text = text.replace(value, f"${{{name}}}")
+    """Return a message with the placeholder wherever it holds a value, the longest ones first.
+
+    A value is also found as it stands in a URL, in JSON, and in the `repr` of a text.
+    """
+    found = ((form, name) for name, value in values.items() for form in _forms(value))
+    for form, name in sorted(found, key=lambda item: -len(item[0])):
+        text = text.replace(form, f"${{{name}}}")
     return text
+
+
+@lru_cache(200)
+def _forms(value: str) -> frozenset[str]:
+    if len(value) < SHORTEST_HIDDEN:
+        return frozenset()
+    encoded = (quote(value, safe=safe, errors="replace") for safe in ("", "/"))
+    spaced = quote_plus(value, errors="replace")
+    return frozenset({value, *encoded, spaced, json.dumps(value)[1:-1], repr(value)[1:-1]})

@@ -65,3 +65,19 @@ def test_placeholders_are_found_with_their_places() -> None:
 def test_values_are_hidden_the_longest_first_and_words_are_not() -> None:
     values = {"KEY": "abcd", "LONG": "abcdef", "SHORT": "a"}
     assert hide_values("abcdef abcd a", values) == "${LONG} ${KEY} a"
+
+
+def test_values_are_hidden_as_urls_and_json_write_them() -> None:
+    secret = 'a/b "c"\n'
+    shown = [
+        secret,
+        "/x?key=a%2Fb%20%22c%22%0A",
+        "/x?key=a/b%20%22c%22%0A",
+        "/x?key=a%2Fb+%22c%22%0A",
+        '{"key": "a/b \\"c\\"\\n"}',
+        repr(secret),
+    ]
+    for text in shown:
+        hidden = hide_values(text, {"KEY": secret})
+        assert "${KEY}" in hidden
+        assert "c" not in hidden

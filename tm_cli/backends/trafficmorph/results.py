@@ -100,9 +100,9 @@ def read_steps(results: Any, compared: Any) -> tuple[Step, ...]:
     """
     measured = _by_name(results)
     judged = _by_name(compared.get("steps") if isinstance(compared, Mapping) else None)
-    names = list(dict.fromkeys([*measured, *judged]))[:MOST_STEPS]
+    names = dict.fromkeys([*measured, *judged])
     steps = [_step(name, measured.get(name, {}), judged.get(name, {})) for name in names]
-    return tuple(sorted(steps, key=_severity))
+    return tuple(sorted(steps, key=_severity))[:MOST_STEPS]
 
 
 def _by_name(items: Any) -> dict[str, Mapping[str, Any]]:

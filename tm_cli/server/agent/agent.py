@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tm_cli.errors import TmError
 from tm_cli.runtime.signals import signals_set
@@ -21,14 +21,22 @@ _MAX_TICKETS = 4 * MAX_RUNS
 
 
 class Workers:
-    """The workers of one connection; `log` gets a line for the start and the end of each."""
+    """The workers of one connection; `log` gets a line for the start and the end of each.
+
+    `starting` is held by the one of all connections that starts a process.
+    """
 
     def __init__(
-        self, link: ServerConnection, options: AgentOptions, log: Callable[[str], None]
+        self,
+        link: ServerConnection,
+        options: AgentOptions,
+        log: Callable[[str], None],
+        starting: asyncio.Lock,
     ) -> None:
         self._link = link
         self._options = options
         self._log = log
+        self._starting = starting
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, message: Message) -> None:
@@ -57,7 +65,7 @@ class Workers:
     async def _work(self, ticket: TunnelTicket, *, is_refused: bool) -> str:
         tunnel = await self._link.open_tunnel(self._options, ticket)
         if not is_refused:
-            return await work(ticket, self._options, tunnel)
+            return await work(ticket, self._options, tunnel, self._starting)
         reason = f"this agent has {MAX_RUNS} runs already"
         await tunnel.close(reason)
         return reason
@@ -79,6 +87,7 @@ class Agent:
 
     options: AgentOptions
     log: Callable[[str], None]
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set or a signal comes.
@@ -129,7 +138,7 @@ class Agent:
         self, link: ServerConnection, options: AgentOptions, log: Callable[[str], None]
     ) -> None:
         """Work for the server; raises ConnectionError once it is gone."""
-        workers = Workers(link, options, log)
+        workers = Workers(link, options, log, self._starting)
         nothing: asyncio.Queue[Message] = asyncio.Queue()
         try:
             await exchange_messages(link.receive_text, link.send_text, nothing, workers.take)

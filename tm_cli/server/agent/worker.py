@@ -21,11 +21,19 @@ _EXIT_GRACE = 0.5
 """Seconds for a load generator without a connection, of which the run learns afterwards."""
 
 
-async def work(ticket: TunnelTicket, options: AgentOptions, tunnel: ServerConnection) -> str:
-    """Take part in a run to its end; returns what went wrong, if anything."""
+async def work(
+    ticket: TunnelTicket,
+    options: AgentOptions,
+    tunnel: ServerConnection,
+    starting: asyncio.Lock,
+) -> str:
+    """Take part in a run to its end; returns what went wrong, if anything.
+
+    Only the one that holds `starting` starts a process: many at once would hold up the heartbeats.
+    """
     fault = "its agent was stopped"
     try:
-        fault = await _play(ticket, options, tunnel)
+        fault = await _play(ticket, options, tunnel, starting)
     except OSError as error:
         fault = f"its load generator could not be started: {sanitize(error)}"
     finally:
@@ -33,12 +41,18 @@ async def work(ticket: TunnelTicket, options: AgentOptions, tunnel: ServerConnec
     return fault
 
 
-async def _play(ticket: TunnelTicket, options: AgentOptions, tunnel: ServerConnection) -> str:
+async def _play(
+    ticket: TunnelTicket,
+    options: AgentOptions,
+    tunnel: ServerConnection,
+    starting: asyncio.Lock,
+) -> str:
     """Start the load generator and connect it; it has ended when this returns."""
     with socket.create_server((_LOOPBACK, 0)) as listener:
         listener.setblocking(False)
         first_line = _first_line(ticket, options, listener.getsockname()[1])
-        engine = await EngineProcess.start(options.engine_command, first_line)
+        async with starting:
+            engine = await EngineProcess.start(options.engine_command, first_line)
         output = asyncio.create_task(_failure(engine))
         try:
             ended_by_server = await first_to_end(

@@ -20,7 +20,7 @@ def load_certificate(context: ssl.SSLContext, certificate: ClientCertificate) ->
     """
     for name in (certificate.cert, certificate.key):
         if name is not None:
-            _check_file(name)
+            check_file(name)
     key = certificate.key or certificate.cert
     asked = False
 
@@ -42,8 +42,8 @@ def load_certificate(context: ssl.SSLContext, certificate: ClientCertificate) ->
         raise UnusableCertificate(reason) from None
 
 
-def _check_file(name: str) -> None:
-    """Refuse a file that somebody else can have written."""
+def check_file(name: str) -> None:
+    """Raise UnusableCertificate for a file that is missing or that other users may have written."""
     if not Path(name).is_absolute():
         raise UnusableCertificate(f"{name} is not an absolute path")
     try:

@@ -223,12 +223,17 @@ class LoadTest:
     def _begin_scenario(self) -> None:
         if self._scenario is None:
             return
-        what = "test_start of the locustfile takes its time"
-        telling = gevent.spawn_later(_REPORT_INTERVAL, self._events.write, "waiting", reason=what)
+        telling = gevent.spawn(self._tell_of_test_start)
         try:
             self._scenario.begin()
         finally:
             telling.kill()
+
+    def _tell_of_test_start(self) -> None:
+        """Repeated, because a server gives up what is silent."""
+        while True:
+            gevent.sleep(_REPORT_INTERVAL)
+            self._events.write("waiting", reason="test_start of the locustfile takes its time")
 
     def _begin(self) -> None:
         if self._job.hold:

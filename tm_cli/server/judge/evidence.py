@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -163,7 +163,7 @@ def find_evidence(
     completed: Sequence[RunFacts],
     is_paired: bool,
     is_named: bool,
-    doubt: float = 1.0,
+    doubts: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Evidence]:
     """By quantile; see `compare_response_times`."""
     requests = min(run.completed, other.completed)
@@ -185,7 +185,7 @@ def find_evidence(
                 other,
                 [] if is_older else _of_level(levels, name, completed or passed),
                 _level_mean(name, level) if than == BASELINE and not is_named else None,
-                doubt * (_REFERENCE_DOUBT if than == REFERENCE else 1.0),
+                doubts.get(name, 1.0) * (_REFERENCE_DOUBT if than == REFERENCE else 1.0),
                 math.log1p(thresholds.quantiles[name].fail / 100),
                 is_paired,
                 run.spread_from(other, ASSUMED),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from tm_cli.server.judge.evidence import (
@@ -54,17 +55,17 @@ def compare_response_times(
     completed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
-    doubt: float = 1.0,
+    doubts: Mapping[str, float] = MappingProxyType({}),
 ) -> Iterator[MetricComparison]:
     """Compare the response times of two runs, or of the two sides of an A/B run (`is_paired`).
 
     `passed`: comparable runs that passed, oldest first; only those of the present level count.
     `completed`: all that did not fail, for the spread between runs; by default `passed`.
     `is_named`: the user has chosen the other run, so the comparison with it stands by itself.
-    `doubt`: times that a probability is multiplied by, because so many are looked at.
+    `doubts`: times that a quantile's probability is multiplied by, because so many are looked at.
     """
     evidence = find_evidence(
-        run, other, thresholds, than, passed, completed, is_paired, is_named, doubt
+        run, other, thresholds, than, passed, completed, is_paired, is_named, doubts
     )
     for name, bound in thresholds.quantiles.items():
         value, before = run.quantiles_ms.get(name), other.quantiles_ms.get(name)

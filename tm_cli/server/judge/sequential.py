@@ -244,7 +244,7 @@ def _whole(run: RunFacts, seen: Interim) -> RunFacts:
 
 
 class _Repeated(Sequence[Any]):
-    """So many blocks, the given ones again and again; what is packed is unpacked when asked for."""
+    """So many blocks, those given again and again; packed ones stay so until they are asked for."""
 
     def __init__(self, blocks: Sequence[Any], total: int) -> None:
         self._blocks = blocks

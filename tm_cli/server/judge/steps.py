@@ -1,8 +1,8 @@
 """The steps of runs whose arrivals are several requests: each is judged like a run of its own.
 
-Many steps are many chances to be wrong. A step without thresholds of its own is judged at a level
-that is divided by the number of such steps (Bonferroni), so that all of them together raise a false
-alarm about as rarely as one number would.
+Many steps are many chances to be wrong. What a step has no threshold of its own for is judged at a
+level that is divided by the number of such steps (Bonferroni), so that all of them together raise a
+false alarm about as rarely as one number would.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,12 +33,15 @@ from tm_cli.server.judge.limits import within_limits
 from tm_cli.server.judge.statistics.bootstrap import ASSUMED
 from tm_cli.server.judge.statistics.dispersion import by_chance
 from tm_cli.server.judge.statistics.distributions import student_cdf
-from tm_cli.server.judge.thresholds import Thresholds
+from tm_cli.server.judge.thresholds import QUANTILES, Threshold, Thresholds
+from tm_cli.values.step_names import OTHER_STEPS
+from tm_cli.values.thresholds import OF_STEPS, SEVERITIES
 
 _FEW = 20  # a step that was played less often can be missing, or fail, by chance
 _MANY = 4  # steps that show how fast the machine was
 _OTHERWISE = 1.5  # times as often, or as rarely, as before
 _LISTED = 5
+_COMPARED = (*QUANTILES, "errors", "statuses")
 
 
 def steps_alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricComparison]:
@@ -50,6 +53,8 @@ def steps_alone(run: RunFacts, thresholds: Thresholds) -> Iterator[MetricCompari
             if is_own:
                 yield _of_step(name, _not_played(run))
             continue
+        if step.completed < _FEW and is_own:
+            yield _of_step(name, _too_few(step))
         errors = all_errors(step, bounds.all_errors)
         if step.completed < _FEW and not is_own:
             errors = replace(errors, severity=min(errors.severity, Severity.WARN))
@@ -68,18 +73,21 @@ def compare_steps(
     completed: Sequence[RunFacts] = (),
     is_paired: bool = False,
     is_named: bool = False,
-    doubt: float = 1.0,
 ) -> Iterator[MetricComparison]:
     """Compare each step with the same one of the other run, or of the other side."""
     names = _names(run, thresholds, other)
-    doubt *= max(1, sum(not thresholds.steps.get(name) for name in names))
+    asked = {name: _asked_about(thresholds, name) for name in names}
     usual = _usual_changes(run, other)
     for name in names:
-        own = thresholds.steps.get(name) or {}
+        own = asked[name]
+        doubts = {
+            key: 1.0 if key in own else float(sum(key not in asked[one] for one in names))
+            for key in OF_STEPS
+        }
         now, before = run.steps.get(name), other.steps.get(name)
         found: list[MetricComparison] = []
         if than != REFERENCE:
-            found.append(_how_often(run, other, now, before, than, doubt))
+            found.append(_how_often(run, other, now, before, than, len(names)))
         if now and before and now.completed and before.completed:
             history = {
                 "passed": [one.steps[name] for one in passed if name in one.steps],
@@ -87,8 +95,8 @@ def compare_steps(
                 "is_paired": is_paired,
                 "is_named": is_named,
             }
-            bounds, level = thresholds.of_step(name), 1.0 if own else doubt
-            found += _compared(now, before, bounds, own, than, level, usual, history)
+            bounds = thresholds.of_step(name)
+            found += _compared(now, before, bounds, own, than, doubts, usual, history)
         elif own and than != REFERENCE and now and now.completed:
             found.append(_without_baseline(than))
         for item in found:
@@ -99,9 +107,9 @@ def _compared(
     now: RunFacts,
     before: RunFacts,
     bounds: Thresholds,
-    own: Any,
+    own: Collection[str],
     than: str,
-    doubt: float,
+    doubts: Mapping[str, float],
     usual: Mapping[str, float],
     history: dict[str, Any],
 ) -> Iterator[MetricComparison]:
@@ -109,20 +117,35 @@ def _compared(
         reason = f"in the {than} {before.errors} of {before.completed} failed: it is not compared"
         yield MetricComparison("yardstick", Severity.WARN, reason, "%", before.error_rate)
         return
-    fine = {} if own else _not_slower(now, before, bounds, than)
+    others = {name: bound for name, bound in bounds.quantiles.items() if name not in own}
+    fine = _not_slower(now, before, others, than)
     yield from fine.values()
     tested = {name: bound for name, bound in bounds.quantiles.items() if name not in fine}
     if tested:
         now, before = (replace(step, blocks=list(step.blocks)) for step in (now, before))
         slower = replace(bounds, quantiles=tested)
-        times = compare_response_times(now, before, slower, than=than, doubt=doubt, **history)
-        for found in _among_steps(list(times), now, before, bounds, usual, doubt):
+        times = compare_response_times(now, before, slower, than=than, doubts=doubts, **history)
+        for found in _among_steps(list(times), now, before, bounds, usual, doubts):
             yield _asked_for(found) if found.metric in own else _not_asked_for(found)
     for found in error_rates(now, before, bounds, than):
         count, earlier = _errors(found.metric, now), _errors(found.metric, before)
-        yield _at_level(found, doubt, by_chance(now, before, count, earlier))
+        yield _at_level(found, doubts["errors"], by_chance(now, before, count, earlier))
     for found in successes(now, before, bounds, than):
-        yield _at_level(found, doubt)
+        yield _at_level(found, doubts["statuses"])
+
+
+def _asked_about(thresholds: Thresholds, name: str) -> set[str]:
+    """What a step has thresholds of its own for that compare it with another run."""
+    own = thresholds.steps.get(name)
+    if not isinstance(own, Mapping):
+        return set()
+    return {
+        key
+        for key, value in own.items()
+        if key in _COMPARED
+        and isinstance(value, Mapping)
+        and any(value.get(side, False) is not False for side in SEVERITIES)
+    }
 
 
 def _usual_changes(run: RunFacts, other: RunFacts) -> dict[str, float]:
@@ -145,7 +168,7 @@ def _among_steps(
     before: RunFacts,
     bounds: Thresholds,
     usual: Mapping[str, float],
-    doubt: float,
+    doubts: Mapping[str, float],
 ) -> Iterator[MetricComparison]:
     """A step that is slower, compared also with what the other steps of these runs did.
 
@@ -155,7 +178,8 @@ def _among_steps(
     slower = {
         item.metric: item.bound
         for item in times
-        if item.bound and item.metric in usual and _has_risen(item, bounds)
+        if item.bound and item.metric in usual and item.severity < _worst(item)
+        if _has_risen(item, bounds)
     }
     if not slower:
         yield from times
@@ -166,7 +190,7 @@ def _among_steps(
         replace(before, quantiles_ms=expected, runner_class=None),
         replace(Thresholds(), quantiles=slower, floor_ms=0.0, is_floor_set=True),
         than=BASELINE,
-        doubt=doubt,
+        doubts=doubts,
     )
     among = {item.metric: item for item in compared}
     for item in times:
@@ -180,12 +204,17 @@ def _has_risen(found: MetricComparison, bounds: Thresholds) -> bool:
     return bound is not None and change > bound.warn and rise >= bounds.floor(found.metric)
 
 
+def _worst(found: MetricComparison) -> Severity:
+    """The verdict of a rise that is no chance."""
+    is_large = found.bound is not None and (found.change or 0.0) > found.bound.fail
+    return Severity.FAIL if is_large else Severity.WARN
+
+
 def _worse(
     found: MetricComparison, among: MetricComparison, usual: Mapping[str, float]
 ) -> MetricComparison:
     """The comparison with the verdict of the one among the steps, if that is worse."""
-    is_large = found.bound is not None and (found.change or 0.0) > found.bound.fail
-    severity = min(among.severity, Severity.FAIL if is_large else Severity.WARN)
+    severity = min(among.severity, _worst(found))
     if among.is_noisy or severity <= found.severity:
         return found
     others = f"; the other steps: {percent_of(usual[found.metric]):+.1f} %"
@@ -207,14 +236,14 @@ def _not_asked_for(found: MetricComparison) -> MetricComparison:
 
 
 def _not_slower(
-    now: RunFacts, before: RunFacts, bounds: Thresholds, than: str
+    now: RunFacts, before: RunFacts, bounds: Mapping[str, Threshold], than: str
 ) -> dict[str, MetricComparison]:
     """The quantiles that have not risen above their limits, so that chance need not be known.
 
     To know it takes half a second for a step, and a run may have two hundred.
     """
     found = {}
-    for name, bound in bounds.quantiles.items():
+    for name, bound in bounds.items():
         value, earlier = now.quantiles_ms.get(name), before.quantiles_ms.get(name)
         if not value or not earlier or min(now.completed, before.completed) < requests_needed(name):
             continue
@@ -286,12 +315,18 @@ def _not_played(run: RunFacts) -> MetricComparison:
     known = sorted(run.steps)
     there = f"its steps: {', '.join(known[:_LISTED])}" if known else "this run has no steps"
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    more += f"; it may be counted in {OTHER_STEPS}" if OTHER_STEPS in known else ""
     return MetricComparison(
         "played",
         Severity.FAIL,
         f"it has thresholds (gate.steps), but it was not played; {there}{more}",
         value=0.0,
     )
+
+
+def _too_few(step: RunFacts) -> MetricComparison:
+    reason = f"it has thresholds (gate.steps), and {step.completed} requests are too few for them"
+    return MetricComparison("played", Severity.WARN, reason, value=float(step.completed))
 
 
 def _without_baseline(than: str) -> MetricComparison:

@@ -313,6 +313,24 @@ def _measured(run: RunFacts, known: Mapping[int, StepBlock]) -> RunFacts:
     )
 
 
+def with_all_counts(
+    counted: Mapping[str, RunFacts], measured: Mapping[str, RunFacts]
+) -> dict[str, RunFacts]:
+    """The measured steps with the counts of the whole run, those of its last, open block included.
+
+    What ended there has no response times, as of the run itself.
+    """
+    return {
+        name: replace(
+            whole,
+            quantiles_ms=measured[name].quantiles_ms if name in measured else {},
+            blocks=measured[name].blocks if name in measured else (),
+            block_counts=measured[name].block_counts if name in measured else (),
+        )
+        for name, whole in counted.items()
+    }
+
+
 def known_steps(run: RunFacts, steps: Mapping[str, StepResults]) -> StepFacts:
     """The steps of a run by its row in the history."""
     return StepFacts(steps, lambda name: step_facts(run, steps[name]))

@@ -20,7 +20,7 @@ from tm_cli.server.runs.results import (
     stretch,
     successes,
 )
-from tm_cli.server.runs.steps import StepBlock, measured_steps
+from tm_cli.server.runs.steps import StepBlock, measured_steps, with_all_counts
 from tm_cli.server.store.stored_rows import StoredRow
 from tm_cli.server.workers.engine_events import EngineBucket
 
@@ -69,7 +69,8 @@ class Stretches:
             return self._measured(run, buckets, steps)
         first = [bucket for bucket in buckets if bucket.index < self.end(run)]
         times = quantiles(stretch(first, run.warmup))
-        return self._measured(replace(run, quantiles_ms=times), first, steps)
+        found = self._measured(replace(run, quantiles_ms=times), first, steps)
+        return replace(found, steps=with_all_counts(run.steps, found.steps))
 
     def up_to(
         self,

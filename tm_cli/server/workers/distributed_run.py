@@ -111,7 +111,8 @@ class DistributedRun:
         run = cls(master, for_workers, job.run_id)
         try:
             await run._wait_until_listening()
-            await asyncio.gather(*(run._start_worker(spec) for spec in workers))
+            for spec in workers:  # each start of a process stops all else here for a moment
+                await run._start_worker(spec)
         except BaseException:
             run.kill()
             await run.close()

@@ -141,9 +141,13 @@ class EngineWaiting:
 
 @dataclass(frozen=True, slots=True)
 class EngineFailed:
-    """The engine gave up."""
+    """The engine gave up.
+
+    `ends_run`: it is one of several workers, and what it has found is true of the whole run.
+    """
 
     message: Message
+    ends_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

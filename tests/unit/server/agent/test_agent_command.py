@@ -44,6 +44,12 @@ HERE = "http://127.0.0.1:9"
             ExitCode.CONFIGURATION,
             "certificates in missing.pem",
         ),
+        (
+            ["--server", HERE, "--region", "eu", "--client-certificate", "missing.pem"],
+            KEY,
+            ExitCode.CONFIGURATION,
+            "missing.pem cannot be read on this machine",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(tm, words, environ, code, said):

@@ -25,6 +25,7 @@ class ForeignServer:
     def __init__(self):
         self._peers = queue.Queue()
         self._tunnels = queue.Queue()
+        self._opened = []
         self._server = serve(self._talk, "127.0.0.1", 0, compression=None)
         self.port = self._server.socket.getsockname()[1]
 
@@ -34,6 +35,8 @@ class ForeignServer:
         return self
 
     def __exit__(self, *_):
+        for tunnel in self._opened:
+            tunnel.over.set()
         self._server.shutdown()
         self._thread.join(PATIENCE)
 
@@ -41,6 +44,7 @@ class ForeignServer:
         over = threading.Event()
         if connection.request.path.startswith("/tm/worker/"):
             tunnel = Tunnel(connection)
+            self._opened.append(tunnel)
             self._tunnels.put(tunnel)
             tunnel.over.wait(PATIENCE)
             return

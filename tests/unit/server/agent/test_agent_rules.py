@@ -1,6 +1,7 @@
 """What a server may ask of an agent's worker, whatever its master says."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -87,4 +88,25 @@ def test_a_client_certificate_that_the_owner_has_not_named_is_not_read(named):
 
 
 def test_a_client_certificate_that_the_owner_has_named_is_used():
-    changes_in(job(client_certificate=OWN), certificates=("/etc/own-key.pem", "/etc/own.pem"))
+    changes = changes_in(
+        job(client_certificate=OWN), certificates=("/etc/own-key.pem", "/etc/own.pem")
+    )
+    assert changes["client_certificate"] == {**OWN, "password": None}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links")
+def test_a_client_certificate_may_be_named_in_another_way_and_is_read_where_the_owner_has_it(
+    tmp_path,
+):
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "own.pem").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "profiles")
+    (own,) = certificates = (str(tmp_path / "own.pem"),)
+    for written in ("profiles/../own.pem", "link/../own.pem", "./own.pem"):
+        certificate = {"cert": f"{tmp_path}/{written}"}
+        changes = changes_in(job(client_certificate=certificate), certificates=certificates)
+        assert changes["client_certificate"]["cert"] == own
+    for written in ("profiles/own.pem", "own.pem\0"):
+        certificate = {"cert": f"{tmp_path}/{written}"}
+        with pytest.raises(Refusal, match="does not permit"):
+            changes_in(job(client_certificate=certificate), certificates=certificates)

@@ -119,6 +119,26 @@ def silent(peer: Peer) -> None:
         pass
 
 
+def early(peer: Peer) -> None:
+    """Answers before it has the body of a request, and gives no room for the rest of it."""
+    while data := peer.sock.recv(65536):
+        for event in peer.h2.receive_data(data):
+            if isinstance(event, RequestReceived):
+                SENT.append(dict(event.headers)[":path"])
+                peer.answer(event.stream_id)
+        peer.flush()
+
+
+def status(text: str) -> Callable[[Peer], None]:
+    def play(peer: Peer) -> None:
+        peer.h2.config.validate_outbound_headers = False
+        for number, _ in peer.requests():
+            peer.h2.send_headers(number, [(":status", text)], end_stream=True)
+            peer.flush()
+
+    return play
+
+
 def says(data: bytes) -> Callable[[Peer], None]:
     def play(peer: Peer) -> None:
         for _ in peer.requests():
@@ -161,6 +181,11 @@ TARGETS = {
     "pings": says(PING * 1000),
     "interim": interim,
     "large-head": large_head,
+    "early": early,
+    "status-099": status("099"),
+    "status-2_0": status("2_0"),
+    "status-long": status("20000"),
+    "status-text": status("ok"),
 }
 
 
@@ -184,8 +209,10 @@ def serve(play: Callable[[Peer], None], streams: int) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}/?id=$$id$$"
 
 
-def ask(name: str, *, streams: int = 100, count: int = 1, **changes: Any) -> dict[str, Any]:
-    """What `count` requests at once bring, and what the target has counted."""
+def ask(
+    name: str, *, streams: int = 100, count: int = 1, rounds: int = 1, **changes: Any
+) -> dict[str, Any]:
+    """What `count` requests at once bring, so many times, and what the target has counted."""
     SENT.clear()
     data = [{"name": "ids", "csv": "id\n" + "".join(f"{n}\n" for n in range(count))}]
     job = EngineJob(
@@ -197,8 +224,10 @@ def ask(name: str, *, streams: int = 100, count: int = 1, **changes: Any) -> dic
     )
     [target] = job.targets
     client = (Http2Client if job.http_version else TargetClient)(job, target)
-    results = [gevent.spawn(client.send, number) for number in range(count)]
-    gevent.joinall(results)
+    results: list[Any] = []
+    for _ in range(rounds):
+        results += [gevent.spawn(client.send, number) for number in range(count)]
+        gevent.joinall(results)
     return {
         "results": sorted({str(result.value) for result in results}),
         "sent": sorted(SENT),

@@ -22,6 +22,10 @@ HOSTILE = {
     "pings": "TimeoutError",
     "interim": "TooManyInterimResponses",
     "large-head": "HTTP2ProtocolError",
+    "status-099": "HTTP2ProtocolError",
+    "status-2_0": "HTTP2ProtocolError",
+    "status-long": "HTTP2ProtocolError",
+    "status-text": "HTTP2ProtocolError",
 }
 
 
@@ -46,12 +50,13 @@ def test_hostile_targets_fail_their_own_requests() -> None:
 
 def test_each_request_is_answered_once() -> None:
     paths = sorted(f"/?id={number}" for number in range(40))
-    at_once, few_streams, leaving, found_out, body = ask(
+    at_once, few_streams, leaving, found_out, body, early = ask(
         {"name": "lawful", "count": 40},
         {"name": "lawful", "count": 40, "streams": 3},
         {"name": "leaving", "count": 12},
         {"name": "lawful", "count": 40, "http_version": None},
         {"name": "lawful", "method": "POST", "body": "x" * 200_000},
+        {"name": "early", "method": "POST", "body": "x" * 200_000, "streams": 1, "rounds": 3},
     )
     for each in (at_once, few_streams, found_out):
         assert (each["results"], each["sent"], each["repeated"]) == (["200"], paths, 0)
@@ -59,3 +64,4 @@ def test_each_request_is_answered_once() -> None:
     assert leaving["results"] == ["200"]
     assert leaving["sent"] == sorted(f"/?id={number}" for number in range(12))
     assert body["bodies"] == {"200": len(b"200000 bytes")}
+    assert (early["results"], early["sent"]) == (["200"], ["/?id=0"] * 3)

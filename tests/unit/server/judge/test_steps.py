@@ -96,6 +96,14 @@ def test_a_threshold_of_a_step_that_was_not_played_fails(
     assert judge_ab_run(run, BASELINE, thresholds).verdict == "FAIL"
 
 
+def test_a_step_may_be_one_of_those_that_are_counted_together() -> None:
+    thresholds = Thresholds().changed({"steps": {"cart": {"errors": {"fail": 1}}}})
+    run = replace(RUN, steps={"(other steps)": RUN, "login": RUN})
+    judgement = judge(run, against(run), thresholds)
+    assert judgement.verdict == "FAIL"
+    assert judgement.reasons[0].endswith("login; it may be counted in (other steps)")
+
+
 def test_a_threshold_without_a_step_to_compare_with_is_a_warning() -> None:
     thresholds = Thresholds().changed({"steps": {"cart": {"errors": {"fail": 1}}}})
     judgement = judge(with_steps(RUN, cart=small(RUN, 10)), against(), thresholds)
@@ -109,6 +117,16 @@ def test_a_named_quantile_with_too_few_requests_is_a_warning_and_others_are_not_
     judgement = both(*few, gate={"cart": {"p95": {"fail": 20}}})
     assert judgement.verdict == "WARN"
     assert "p95 is not judged: that takes 200 requests" in judgement.reasons[0]
+    assert both(*few, gate={"cart": {"p95": False}}).verdict == "PASS"
+
+
+@pytest.mark.parametrize(("completed", "verdict"), [(19, "WARN"), (20, "PASS")])
+def test_a_step_with_thresholds_that_was_hardly_played_does_not_pass(
+    completed: int, verdict: str
+) -> None:
+    few = small(RUN, completed), small(BASELINE, completed)
+    assert both(*few).verdict == "PASS"
+    assert both(*few, gate={"cart": {"errors": {"fail": 1}}}).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -139,24 +157,27 @@ def test_a_step_that_mostly_fails_is_bad_on_the_first_run(
     assert judge(run, against(None)).verdict == verdict
 
 
-def test_many_steps_need_better_evidence_unless_they_have_thresholds_of_their_own() -> None:
+def test_many_steps_need_better_evidence_except_for_thresholds_of_their_own() -> None:
     before = [played(CALM, seed=seed, per_block=60) for seed in range(10)]
     now = [played(CALM, seed=100 + seed, per_block=60) for seed in range(9)]
 
-    def verdict(steps: int, own: bool, factor: float = 1.12) -> str:
+    def verdict(steps: int, own: Any = None, factor: float = 1.12) -> str:
         slower = played([factor * one for one in CALM], seed=7, per_block=60)
         names = [f"step {number}" for number in range(steps)]
         run = replace(RUN, steps=dict(zip(names, [slower, *now], strict=False)))
         other = replace(BASELINE, steps=dict(zip(names, before, strict=False)))
-        gate = {"steps": {"step 0": {"p50": {"fail": 5}}}} if own else {}
+        gate = {"steps": dict.fromkeys(names, own)} if own else {}
         steps_of = judge(run, against(other), Thresholds().changed(gate)).snapshot["steps"]
         return str(steps_of[0]["verdict"])
 
-    assert verdict(1, own=False) == "WARN"
-    assert verdict(3, own=False) == "PASS"
-    assert verdict(3, own=True) != "PASS"
+    assert verdict(1) == "WARN"
+    assert verdict(3) == "PASS"
+    assert verdict(3, {"p95": {"fail": 5}}) == "WARN"
+    # other thresholds ask nothing about the quantile that has risen
+    assert verdict(3, {"errors": {"fail": 1}}) == "PASS"
+    assert verdict(3, {"p95": {"failMs": 10_000}}) == "PASS"
     # among enough others, it is known how fast the machine was
-    assert verdict(10, own=False, factor=1.15) == "WARN"
+    assert verdict(10, factor=1.15) == "WARN"
 
 
 def test_a_slower_machine_makes_no_step_stand_out() -> None:

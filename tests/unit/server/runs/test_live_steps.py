@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tm_cli.server.judge import RunFacts, Thresholds
 from tm_cli.server.runs.progress import ServerRun
-from tm_cli.server.runs.results import quantiles_of, times_of
-from tm_cli.server.runs.steps import LiveSteps, packed, summed_up, unpacked
+from tm_cli.server.runs.results import quantiles_of, summarize, times_of
+from tm_cli.server.runs.steps import LiveSteps, known_steps, packed, summed_up, unpacked
+from tm_cli.server.runs.stretches import Stretches
 from tm_cli.server.validation import new_histogram, quantiles_ms
-from tm_cli.server.workers.engine_events import EngineSteps, StepBucket
+from tm_cli.server.workers.engine_events import EngineBucket, EngineSteps, StepBucket
 
 RUN = ServerRun(
     run_id="r",
@@ -116,3 +118,25 @@ def test_the_quantiles_of_steps_are_those_of_a_histogram():
 def test_damaged_response_times_are_no_measurement(data):
     with pytest.raises(ValueError, match="response times"):
         unpacked(data)
+
+
+def test_errors_after_the_last_block_of_a_run_that_was_stopped_early_count():
+    live = LiveSteps(replace(RUN, duration=100.0))
+    buckets = []
+    for index in range(4):
+        event = line(index, 10, errors=4 * (index == 3))
+        live.take(event)
+        step = event.steps["login"]
+        buckets.append(EngineBucket(index, 10, 10, 10, step.codes, {}, step.response[0]))
+    live.take(line(3, 5, name="late"))
+    live.close()
+    blocks = sorted(live.changed(with_open=True), key=lambda block: block.name)
+    whole = summarize(buckets, curve_end=100.0)
+    run = RunFacts(1, None, "", 40, 40, 40, 4, whole.quantiles_ms, False, stopped_after=17)
+    run = replace(run, steps=known_steps(run, summed_up(blocks, 0)))
+    found = Stretches(20, 0, Thresholds()).with_blocks(run, buckets, blocks)
+    assert len(found.blocks) == 3
+    login, late = found.steps["login"], found.steps["late"]
+    assert (login.completed, login.errors, len(login.blocks)) == (40, 4, 3)
+    assert login.quantiles_ms["p95"] == pytest.approx(20, rel=0.001)
+    assert (late.completed, late.quantiles_ms) == (5, {})

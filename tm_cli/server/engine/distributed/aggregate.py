@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.played import Names
+from tm_cli.server.engine.played import MOST_ERRORS, OTHER_ERRORS, Names
 from tm_cli.server.engine.saturation import Flags, any_flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.validation import UnreadableHistogram, add_encoded, new_histogram, quantiles_ms
@@ -243,12 +243,21 @@ class Aggregate:
         self._steps = StepMerge(self._merge.by_worker)
         self._kept = math.ceil((2 * request_timeout + _SLACK) / BUCKET_SECONDS)
         self._flags = Flags()
+        self._errors = Names(MOST_ERRORS, OTHER_ERRORS)
 
     def add(self, worker: int, bucket: EngineBucket) -> None:
-        self._merge.add(worker, bucket)
+        self._merge.add(worker, replace(bucket, failures=self._bounded(bucket.failures)))
 
     def add_steps(self, worker: int, event: EngineSteps) -> None:
-        self._steps.add(worker, event)
+        steps = {
+            name: replace(step, failures=self._bounded(step.failures))
+            for name, step in event.steps.items()
+        }
+        self._steps.add(worker, replace(event, steps=steps))
+
+    def _bounded(self, failures: Mapping[str, int]) -> dict[str, int]:
+        """Each worker may have named other errors; more than a thousand are no valid line."""
+        return _summed({self._errors.bounded(name): count} for name, count in failures.items())
 
     def raise_flags(self, flags: Flags) -> None:
         """Flags that were raised once stay with the run."""

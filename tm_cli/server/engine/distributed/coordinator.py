@@ -45,7 +45,8 @@ class WorkerCommand:
 class Coordinator:
     """Assigns shares to workers and follows their events. Nothing here waits: `now` is monotonic.
 
-    The caller empties `commands`, which are for workers, and `events`, which are the run's.
+    The caller empties `commands`, which are for workers, and `events`, which are the run's. Workers
+    get `extra_time` seconds to get ready in addition to the usual ones.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Coordinator:
         *,
         request_timeout: float,
         now: float,
-        probe_timeout: float = 0.0,
+        extra_time: float = 0.0,
     ) -> None:
         self.commands: list[WorkerCommand] = []
         self.events: list[EngineEvent] = []
@@ -63,12 +64,13 @@ class Coordinator:
         self._workers = [WorkerState(name, now) for name in names]
         self._plan = plan
         self._aggregate = Aggregate(self._workers, plan, request_timeout=request_timeout)
-        self._ready_timeout = READY_TIMEOUT + probe_timeout
+        self._ready_timeout = READY_TIMEOUT + extra_time
         self._began = now
         self._reported_at = self._ticked_at = now
         self._has_begun = False
         self._has_started = False
         self._is_paused = False
+        self._has_note = False
         self._renewed: dict[str, str] = {}
         self._is_stopping = False
         self._last_reason = "there is none"
@@ -115,8 +117,7 @@ class Coordinator:
         elif isinstance(event, EngineSteps):
             self._aggregate.add_steps(worker, event)
         elif state.is_live and not self.is_over:
-            if isinstance(event, EngineWaiting):
-                self.events.append(event)
+            self._on_text(state, event, now)
             self._on_state_event(worker, event, now)
 
     def on_worker_lost(self, worker: int, reason: str, now: float) -> None:
@@ -176,7 +177,21 @@ class Coordinator:
             case EngineFinished():
                 self._on_finished(worker, event, now)
             case EngineFailed():
-                self.on_worker_lost(worker, event.message, now)
+                self._on_failed(worker, event, now)
+
+    def _on_text(self, state: WorkerState, event: EngineEvent, now: float) -> None:
+        if isinstance(event, EngineWaiting):  # there are reasons to take longer than usual
+            self._began = now
+            self.events.append(event)
+        elif isinstance(event, RunNote) and not self._has_note:  # the others would say the same
+            self._has_note = True
+            self.events.append(RunNote(f"worker {state.name}: {event.text}"))
+
+    def _on_failed(self, worker: int, event: EngineFailed, now: float) -> None:
+        if event.ends_run:
+            self._fail(f"worker {self._workers[worker].name}: {event.message}")
+        else:
+            self.on_worker_lost(worker, event.message, now)
 
     def _on_finished(self, worker: int, event: EngineFinished, now: float) -> None:
         """A worker that ends before the curve does leaves a share behind."""
@@ -215,7 +230,9 @@ class Coordinator:
 
     def _rebalance(self, lost: WorkerState, reason: str, now: float) -> str:
         """Give the share of a lost worker to the others; return the note that says so."""
-        second = max(state.second(now) for state in self._workers)
+        # those lost earlier have not heard of a pause since then
+        known = [state for state in self._workers if state.is_live or state is lost]
+        second = max(state.second(now) for state in known)
         start = round(second + REBALANCE_LEAD, 3)
         text = f"worker {lost.name} was lost at second {second:.1f} ({reason})"
         others = sum(state.is_live for state in self._workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,7 @@ async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
         return changes
     changes |= await _addresses(job, role)
     if job.client_certificate:
-        _check_certificate(job.client_certificate, role)
+        changes["client_certificate"] = _own_certificate(job.client_certificate, role)
     if job.locustfile:
         changes["locustfile"] = _own_locustfile(job.locustfile, role)
     return changes
@@ -58,14 +59,29 @@ async def _addresses(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
     return found
 
 
-def _check_certificate(wanted: ClientCertificate, role: WorkerRole) -> None:
-    """Refuse files that only the master has named: it could prove to any target who we are."""
-    for name in (wanted.cert, wanted.key):
-        if name is not None and name not in role.certificates:
-            raise Refusal(
-                f"clientCertificate: this agent does not permit {sanitize(name)}; "
-                "`tm agent --client-certificate FILE` names what runs may use"
-            )
+def _own_certificate(wanted: ClientCertificate, role: WorkerRole) -> dict[str, Any]:
+    """The files as this machine's owner has named them, however the master writes their paths.
+
+    Others are refused: with these the master could prove to any target who we are.
+    """
+    own = {os.path.realpath(path): path for path in role.certificates}
+    document = wanted.model_dump()
+    for field in ("cert", "key"):
+        if (name := document[field]) is not None:
+            document[field] = own.get(_real_path(name))
+            if document[field] is None:
+                raise Refusal(
+                    f"clientCertificate: this agent does not permit {sanitize(name)}; "
+                    "`tm agent --client-certificate FILE` names what runs may use"
+                )
+    return document
+
+
+def _real_path(name: str) -> str:
+    try:
+        return os.path.realpath(name)
+    except ValueError:  # it has a null character
+        return name
 
 
 def _own_locustfile(wanted: JobLocustfile, role: WorkerRole) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tm_cli.server.engine.distributed.runners import (
     dispatcher_class,
     environment,
 )
-from tm_cli.server.engine.job import MAX_SLOTS
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob
 from tm_cli.server.engine.protocol import EventWriter
 from tm_cli.server.workers.engine_events import (
     EngineFailed,
@@ -35,6 +35,10 @@ from tm_cli.values.text import sanitize
 
 _LOG = logging.getLogger(__name__)
 _TICK = 0.1
+_START_TIME = 2.0
+"""Seconds more for each worker: all may be on one machine, and start on few cores at once."""
+_IMPORT_TIME = 30.0
+_WAITING_INTERVAL = 2.0
 _ABORT_TIMEOUT = 2.0
 
 
@@ -67,7 +71,7 @@ class Master:
             WholePlan(role.job.plan),
             request_timeout=role.job.arrival_timeout,
             now=time.monotonic(),
-            probe_timeout=role.job.probe.wait + 3 * role.job.timeout if role.job.probe else 0.0,
+            extra_time=_START_TIME * len(role.workers) + _extra_time(role.job),
         )
         surroundings = environment(dispatcher_class=dispatcher_class(self._on_missing))
         surroundings.events.worker_report.add_listener(self._on_report)
@@ -100,11 +104,17 @@ class Master:
         self._news.set()
 
     def _wait_for_workers(self) -> None:
-        deadline = time.monotonic() + CONNECT_TIMEOUT
+        patience = CONNECT_TIMEOUT + _START_TIME * (len(self._labels) - 1)
+        began = said_at = time.monotonic()
         while not self._coordinator.is_over and (missing := self._missing()):
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > began + patience:
                 for label in missing:
-                    self._lose(label, f"it did not connect within {CONNECT_TIMEOUT:g} s")
+                    self._lose(label, f"it did not connect within {patience:g} s")
+            elif now > said_at + _WAITING_INTERVAL:
+                said_at = now
+                reason = f"not connected yet: {len(missing)} of {len(self._labels)} workers"
+                self._events.write("waiting", reason=reason)
             self._carry_out()
             self._news.wait(_TICK)
             self._news.clear()
@@ -138,6 +148,8 @@ class Master:
 
     def _carry_out(self) -> None:
         commands, self._coordinator.commands = self._coordinator.commands, []
+        if any(command.command == "go" for command in commands):
+            self._runner.begin()
         for command in commands:
             label = self._labels[command.worker]
             if command.command == "kill":
@@ -198,17 +210,21 @@ class Master:
         self._news.set()
 
     def _obey(self, lines: Iterator[bytes]) -> None:
-        for line in lines:
-            try:
-                command = _Command.model_validate_json(line)
-            except ValidationError:
-                _LOG.warning("ignored a line that is not a known command")
-                continue
-            self._execute(command)
+        """Execute commands until the input ends or breaks; then the server is gone, so abort."""
+        try:
+            for line in lines:
+                self._obey_line(line)
+                self._news.set()
+        finally:
+            self._deadline = time.monotonic() + _ABORT_TIMEOUT
+            self._coordinator.command("abort")
             self._news.set()
-        self._deadline = time.monotonic() + _ABORT_TIMEOUT
-        self._coordinator.command("abort")
-        self._news.set()
+
+    def _obey_line(self, line: bytes) -> None:
+        try:
+            self._execute(_Command.model_validate_json(line))
+        except ValidationError:
+            _LOG.warning("ignored a line that is not a known command")
 
     def _execute(self, command: _Command) -> None:
         match command.command:
@@ -220,6 +236,12 @@ class Master:
                 self._coordinator.renew(command.values)
             case name:
                 self._coordinator.command(name)
+
+
+def _extra_time(job: EngineJob) -> float:
+    """Seconds that a worker may take to run a locustfile's imports, and to ask for the target."""
+    imports = _IMPORT_TIME if job.locustfile else 0.0
+    return imports + (job.probe.wait + 3 * job.timeout if job.probe else 0.0)
 
 
 def _now() -> str:

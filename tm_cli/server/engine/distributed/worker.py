@@ -24,7 +24,7 @@ from tm_cli.server.engine.distributed.runners import (
     Slot,
     environment,
 )
-from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError
+from tm_cli.server.engine.job import MAX_SLOTS, EngineJob, JobError, RunFailed
 from tm_cli.server.engine.load_test import LoadTest, allow_connections, check_open_files
 from tm_cli.server.engine.protocol import Patience, carry_out
 from tm_cli.server.web.bodies import Refusal
@@ -51,6 +51,7 @@ class Worker:
         self._serve: Callable[[], None] = self._may_serve.wait
         self._playing: gevent.Greenlet | None = None
         self._load_test: LoadTest | None = None
+        self._is_loading = False
         self._orders: deque[dict[str, Any]] = deque()
         self._is_over = Event()
 
@@ -67,9 +68,11 @@ class Worker:
                 raise greenlet.exception
 
     def _read_to_end(self, lines: Iterator[bytes]) -> None:
-        for _ in lines:
-            pass
-        self._is_over.set()
+        try:
+            for _ in lines:
+                pass
+        finally:
+            self._is_over.set()
 
     def _connect(self) -> None:
         Slot.serve = self._serve_slot
@@ -93,7 +96,7 @@ class Worker:
             gevent.sleep(_POLL)
             if time.monotonic() > deadline:
                 raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
-        while self._patience.lasts(time.monotonic()):
+        while self._is_loading or self._patience.lasts(time.monotonic()):
             gevent.sleep(_POLL)
         _LOG.warning("the master was silent for %g s", PATIENCE)
         self._end_load()
@@ -142,17 +145,28 @@ class Worker:
             self._has_senders.wait()
             job = EngineJob.parse({**document, **changes, "slots": self._senders})
             check_open_files(job)
-            self._load_test = LoadTest(
-                job, self._outbox, start_slots=self._start_slots, patience=self._patience
-            )
+            self._load_test = self._loaded(job)
             self._obey()
             self._load_test.run()
         except (JobError, Refusal) as error:
-            self._outbox.write("failed", message=str(error))
+            ends_run = isinstance(error, RunFailed)
+            self._outbox.write("failed", message=str(error), ends_run=ends_run)
         except Exception as error:
             _LOG.exception("internal error of the engine")
             text = f"internal error of the engine: {type(error).__name__}: {error}"
             self._outbox.write("failed", message=text)
+
+    def _loaded(self, job: EngineJob) -> LoadTest:
+        """The load test of a job; the imports of a locustfile may let no heartbeat through."""
+        self._is_loading = True
+        try:
+            return LoadTest(
+                job, self._outbox, start_slots=self._start_slots, patience=self._patience
+            )
+        finally:
+            self._is_loading = False
+            if self._patience:
+                self._patience.restart()
 
     def _start_slots(self, serve: Callable[[], None], count: int) -> object:
         """Let the senders that Locust has dealt to this worker begin; later ones do so at once."""

@@ -3,6 +3,7 @@
 `h2` knows the protocol; here are the socket, the waiting, and the bounds on what a target may do.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ _HEAD_LENGTH = 9  # of a frame
 _LARGEST_FRAME = 16_384
 _GOAWAY = 7
 _LAST_STREAM = 2**31 - 1
+_STATUS = re.compile(rb"[2-9]\d\d")
 _EVENT_STEPS = 10  # what an event costs in steps of the processor's budget
 
 Headers = Sequence[tuple[str, str]]
@@ -157,8 +159,10 @@ class Http2Connection:
         try:
             self._h2.send_headers(number, headers, end_stream=not body)
             self._flush()
-            self._send_body(number, stream, body)
+            is_sent = self._send_body(number, stream, body)
             stream.over.wait()
+            if not is_sent:  # else the stream would stay half open, and count as one of few
+                self._cancel(number)
         finally:
             del self._streams[number]
             self._idle_since = time.monotonic()
@@ -171,8 +175,8 @@ class Http2Connection:
             raise stream.error
         return stream
 
-    def _send_body(self, number: int, stream: Stream, body: bytes) -> None:
-        """Send as much at a time as the target and the socket take."""
+    def _send_body(self, number: int, stream: Stream, body: bytes) -> bool:
+        """Send as much at a time as the target and the socket take; False if all is over before."""
         while body and not stream.over.is_set():
             room = self._h2.local_flow_control_window(number)
             room = min(room, self._h2.max_outbound_frame_size)
@@ -183,6 +187,7 @@ class Http2Connection:
             self._h2.send_data(number, body[:room], end_stream=len(body) <= room)
             self._flush()
             body = body[room:]
+        return not body
 
     def _cancel(self, number: int) -> None:
         """Tell the target that the answer is not waited for."""
@@ -277,7 +282,10 @@ class Http2Connection:
 
     def _on_answer(self, stream: Stream, event: object) -> None:
         if isinstance(event, ResponseReceived):
-            stream.status = int(dict(event.headers)[b":status"])
+            status = dict(event.headers)[b":status"]
+            if not _STATUS.fullmatch(status):
+                raise HTTP2ProtocolError
+            stream.status = int(status)
         elif isinstance(event, InformationalResponseReceived):
             stream.interim += 1
             if stream.interim > MAX_INTERIM:

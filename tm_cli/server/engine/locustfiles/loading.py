@@ -16,6 +16,7 @@ from locust.util.load_locustfile import is_user_class
 from tm_cli.runtime.locustfile import UnusableLocustfile, read_locustfile
 from tm_cli.server.engine.job import JobError
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile, LocustfilePlace
+from tm_cli.values.placeholders import hide_values
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_REASON = 300
@@ -74,19 +75,24 @@ def _run(source: bytes, place: LocustfilePlace, job: JobLocustfile) -> ModuleTyp
     try:
         exec(compile(source, place.path, "exec"), vars(module))  # noqa: S102 - the purpose of it
     except BaseException as error:  # a file may well call sys.exit
-        _LOG.exception("the locustfile %s cannot be run", place.path)
+        told = hide_values(traceback.format_exc(), place.variables)
+        _LOG.error("the locustfile %s cannot be run\n%s", place.path, told)
         raise JobError(f"the locustfile {job.file} cannot be run: {reason(error, place)}") from None
     return module
 
 
 def reason(error: BaseException, place: LocustfilePlace) -> str:
-    """What went wrong in the file, and in which line; never more than a sentence or two."""
+    """What went wrong in the file, and in which line; never more than a sentence or two.
+
+    The values of its variables are hidden.
+    """
     if isinstance(error, SyntaxError) and error.lineno:
         return f"line {error.lineno}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == place.path]
     where = f"line {lines[-1]}: " if lines else ""
-    text = f"{where}{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST_REASON]
+    said = hide_values(str(error), place.variables)  # before it is cut
+    text = f"{where}{type(error).__name__}: {' '.join(said.split())}"[:_LONGEST_REASON]
     if isinstance(error, ModuleNotFoundError):
         return f"{text}; install it where tm is: {sys.executable} -m pip install {error.name}"
     if isinstance(error, KeyError) and frames and frames[-1].filename in _OF_ENVIRON:

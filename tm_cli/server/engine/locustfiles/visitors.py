@@ -4,8 +4,9 @@ import contextlib
 import logging
 import random
 import ssl
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,9 @@ from locust.argument_parser import get_parser
 from locust.env import Environment
 from locust.exception import CatchResponseError
 from locust.runners import LocalRunner
+from locust.stats import RequestStats
 
-from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget
+from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget, RunFailed
 from tm_cli.server.engine.locustfiles.loading import load_users, reason
 from tm_cli.server.engine.locustfiles.network_rule import TargetRefused, enforce
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
@@ -35,7 +37,9 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_CHECK = 80  # characters of what the file says about a failed check
 _LONGEST_EVENT = 45.0  # seconds; after a minute without an event a load generator is given up
 _LOGGED = 5  # errors of the file that are written to the log with their traceback
-_MOST_ERRORS = 1000  # different errors that Locust's own statistics keep
+_VISITS_BETWEEN = 500  # after so many, Locust's own statistics are bounded
+_MOST_NAMES = 1000  # of requests, and texts of errors, in these
+_SECONDS_KEPT = 60  # of their counts by second, of which Locust reads the last twelve
 
 
 class _Runner(LocalRunner):  # type: ignore[misc]
@@ -79,24 +83,24 @@ class Scenario:
             raise JobError(f"the locustfile {locustfile.file} cannot be played: {error}") from None
 
     def begin(self) -> None:
-        """Fire the file's `test_start`; raises JobError when that takes too long."""
+        """Fire the file's `test_start`; raises RunFailed when that takes too long."""
         self._is_running = True
         self._fire("test_start")
 
     def end(self) -> None:
-        """Fire its `test_stop`; raises JobError when the file says that the run is none."""
+        """Fire its `test_stop`; raises RunFailed when the file says that the run is none."""
         self._is_running = False
         self._fire("test_stop")
         self._fire("quitting", reverse=True)
         if self._ended_by_file:
-            raise JobError(f"the locustfile {self._file.file} has ended the run (runner.quit)")
+            raise RunFailed(f"the locustfile {self._file.file} has ended the run (runner.quit)")
         if code := self.environment.process_exit_code:
-            raise JobError(
+            raise RunFailed(
                 f"the locustfile {self._file.file} has declared the run a failure: it has set "
                 f"environment.process_exit_code to {code}"
             )
         if self._visits and not self._requests:
-            raise JobError(
+            raise RunFailed(
                 f"no visitor of the locustfile {self._file.file} has sent a request; nothing was "
                 "tested"
             )
@@ -106,8 +110,8 @@ class Scenario:
 
     def count_visit(self) -> None:
         self._visits += 1
-        if len(self.environment.stats.errors) > _MOST_ERRORS:  # texts with numbers in them
-            self.environment.stats.errors.clear()
+        if self._visits % _VISITS_BETWEEN == 0:
+            bound(self.environment.stats)
 
     def quit(self) -> None:
         if self._is_running and not self._ended_by_file:
@@ -120,7 +124,7 @@ class Scenario:
             with gevent.Timeout(_LONGEST_EVENT, JourneyTimeout):
                 getattr(self.environment.events, name).fire(environment=self.environment, **how)
         except JourneyTimeout:
-            raise JobError(
+            raise RunFailed(
                 f"{name} of the locustfile {self._file.file} takes longer than {_LONGEST_EVENT:g} s"
             ) from None
 
@@ -160,12 +164,10 @@ class Scenario:
         context: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        self._requests += 1
         visit = (context or {}).get("tm_visit") or getattr(gevent.getcurrent(), "tm_visit", None)
-        if visit is not None:
-            result = result_of(exception, response)
-            if isinstance(result, str):
-                result = hide_values(result, self._values)
+        if visit is not None:  # else it is a request of `test_start`, for instance
+            self._requests += 1
+            result = result_of(exception, response, self._values)
             seconds = (response_time or 0.0) / 1000
             visit.add(StepResult(hide_values(str(name), self._values), seconds, result))
 
@@ -174,8 +176,8 @@ class Scenario:
             self._logged += 1
             said = reason(exception, self._file.place)
             begin = _own_part(tb, self._file.place.path)
-            about = (type(exception), exception, begin)
-            _LOG.warning("%s: %s", self._file.file, said, exc_info=about)
+            told = "".join(traceback.format_exception(type(exception), exception, begin))
+            _LOG.warning("%s: %s\n%s", self._file.file, said, hide_values(told, self._values))
 
 
 def _own_part(tb: Any, path: str) -> Any:
@@ -186,17 +188,20 @@ def _own_part(tb: Any, path: str) -> Any:
     return found or tb
 
 
-def result_of(exception: BaseException | None, response: Any) -> int | str:
+def result_of(
+    exception: BaseException | None, response: Any, values: Mapping[str, str]
+) -> int | str:
     """The result of a step: what the file says, else the status of its answer.
 
-    What the file calls a success is none of our errors, whatever its status.
+    What the file calls a success is none of our errors, whatever its status. Nothing shows the
+    `values`, which are hidden before a text is cut: the first part of one is no longer found.
     """
     status = getattr(response, "status_code", None)
     status = status if isinstance(status, int) else 0
     if exception is None:
         return status if 100 <= status < 400 else 200
     if isinstance(exception, CatchResponseError):
-        return f"{CHECK_FAILED} {str(exception)[:_LONGEST_CHECK]}"
+        return f"{CHECK_FAILED} {hide_values(str(exception), values)[:_LONGEST_CHECK]}"
     if status >= 400:
         return status
     # clients wrap what the system has said, which is what users of other profiles read
@@ -204,6 +209,17 @@ def result_of(exception: BaseException | None, response: Any) -> int | str:
     if isinstance(cause, TargetRefused):
         return f"{TARGET_REFUSED} {cause.address}"
     return type(cause).__name__
+
+
+def bound(stats: RequestStats) -> None:
+    """Forget what Locust would keep of a long run; its totals, which a file may read, are whole."""
+    for kept in (stats.entries, stats.errors):
+        if len(kept) > _MOST_NAMES:  # they have numbers in them
+            kept.clear()
+    for entry in (stats.total, *stats.entries.values()):
+        for by_second in (entry.num_reqs_per_sec, entry.num_fail_per_sec):
+            for second in list(by_second)[:-_SECONDS_KEPT]:
+                del by_second[second]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -38,11 +38,11 @@ JOB = {
 class Workers:
     """A coordinator whose workers report what the test says."""
 
-    def __init__(self, *names, probe_timeout=0.0, **job):
+    def __init__(self, *names, extra_time=0.0, **job):
         self.now = 100.0
         plan = WholePlan(EngineJob.parse({**JOB, **job}).plan)
         self.coordinator = Coordinator(
-            names, plan, request_timeout=10.0, now=self.now, probe_timeout=probe_timeout
+            names, plan, request_timeout=10.0, now=self.now, extra_time=extra_time
         )
         self.told = []
 
@@ -268,11 +268,50 @@ def test_what_a_worker_waits_for_is_what_the_run_waits_for():
 
 
 def test_workers_that_wait_for_the_target_are_given_time():
-    group = Workers("a", "b", probe_timeout=60.0)
+    group = Workers("a", "b", extra_time=60.0)
     group.wait(65)
     assert group.notes() == []
     group.say(EngineReady(), 0, 1)
     assert [command.command for command in group.commands()] == ["go", "go"]
+
+
+def test_a_worker_that_says_why_it_takes_longer_is_given_time():
+    group = Workers("a", "b").say(EngineReady(), 0)
+    for _ in range(6):
+        group.wait(5).say(EngineWaiting("test_start takes its time"), 1)
+    assert group.notes() == []
+    group.wait(11)
+    assert group.notes() == ["worker b did not take part: it was not ready within 10 s"]
+
+
+def test_a_failure_of_the_whole_run_is_none_of_a_lost_worker():
+    """A locustfile on one worker has declared the run a failure: its others may not pass it."""
+    group = Workers("a", "b").all_go()
+    group.say(end(300), 0).say(EngineFailed("shop.py has failed the run", ends_run=True), 1)
+    assert group.coordinator.is_over
+    assert group.notes() == []
+    assert group.events(EngineFailed) == [EngineFailed("worker b: shop.py has failed the run")]
+    assert group.events(EngineFinished) == []
+
+
+def test_what_workers_note_about_the_load_is_told_once():
+    group = Workers("a", "b").all_go()
+    group.say(RunNote("too few senders: 40 %"), 0).say(RunNote("too few senders: 50 %"), 1)
+    assert group.notes() == ["worker a: too few senders: 40 %"]
+
+
+def test_a_worker_lost_before_a_pause_does_not_put_the_curve_forward():
+    group = Workers("a", "b", "c").all_go().wait(2, talking=(0, 1, 2))
+    group.coordinator.on_worker_lost(0, "gone", group.now)
+    group.coordinator.command("pause")
+    group.say(EnginePaused(2.0), 1, 2)
+    for _ in range(20):
+        group.now += 1
+        for worker in (1, 2):
+            group.coordinator.on_heartbeat(worker, group.now)
+        group.coordinator.tick(group.now)
+    group.coordinator.on_worker_lost(1, "gone", group.now)
+    assert "its share moved to 1 other at second 3.0" in group.notes()[-1]
 
 
 def newest(group):

@@ -7,7 +7,18 @@ from collections import defaultdict
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from tm_cli.server.engine.distributed.aggregate import BucketMerge, StepMerge, WorkerCounts, merged
+from tests.unit.server.engine.distributed.test_whole_plan import JOB
+from tm_cli.server.engine.distributed.aggregate import (
+    Aggregate,
+    BucketMerge,
+    StepMerge,
+    WholePlan,
+    WorkerCounts,
+    WorkerState,
+    merged,
+)
+from tm_cli.server.engine.job import EngineJob
+from tm_cli.server.engine.played import MOST_ERRORS, OTHER_ERRORS
 from tm_cli.server.validation import merge_encoded
 from tm_cli.server.workers.engine_events import EngineBucket, EngineSteps, StepBucket
 from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
@@ -156,3 +167,16 @@ def test_the_names_of_all_workers_together_are_bounded():
     found = {name: step for event in merge.changed() for name, step in event.steps.items()}
     assert len(found) == MOST_STEPS + 1
     assert (found[OTHER_STEPS].completed, len(found[OTHER_STEPS].response)) == (200, 100)
+
+
+def test_the_errors_of_all_workers_together_are_bounded():
+    plan = WholePlan(EngineJob.parse({**JOB, "points": [[0, 500], [20, 500]]}).plan)
+    states = [WorkerState(str(number), 0.0) for number in range(12)]
+    added = Aggregate(states, plan, request_timeout=1.0)
+    for worker in range(12):
+        failures = {f"CheckFailed order {worker}/{number}": 1 for number in range(100)}
+        added.add(worker, bucket(failures=failures))
+        added.add_steps(worker, EngineSteps(0, {"cart": StepBucket(100, {}, failures)}))
+    told, whole = added.changed_results()
+    for failures in (told.steps["cart"].failures, whole.failures):
+        assert (len(failures), failures[OTHER_ERRORS]) == (MOST_ERRORS + 1, 1100)

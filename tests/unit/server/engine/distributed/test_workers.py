@@ -133,7 +133,9 @@ def test_a_run_survives_what_happens_to_its_workers_and_their_clocks(target):
     assert len(master.notes()) == 2
     assert end["outcome"] == "completed"
     assert end["planned"] == rate * seconds
-    assert end["sent"] == end["completed"] == sum(b["sent"] for b in master.buckets.values())
+    for name in ("sent", "completed"):
+        assert end[name] == sum(bucket[name] for bucket in master.buckets.values())
+    assert 0 <= end["sent"] - end["completed"] <= 5  # on their way when the one was killed
     assert 0 <= target.total - end["sent"] <= rate / 3 * 1.5  # what the killed one had not told
     # nothing is sent later instead: neither by the frozen one when it wakes up, nor by others
     steps = [(after[0] - before[0], after[1] - before[1]) for before, after in pairwise(arrivals)]
@@ -158,8 +160,6 @@ def test_strangers_get_nowhere_and_nothing_can_be_read(target):
         without = stack.enter_context(ScriptedWorkers(master.port, None, ["a"]))
         stolen = foreign.model_copy(update={"master": for_workers.master})
         unknown = stack.enter_context(ScriptedWorkers(master.port, stolen, ["a"]))
-        time.sleep(1.0)
-        assert without.heard == unknown.heard == {}
         worker = stack.enter_context(
             WorkerProcess(master, "a", port=relay.port, is_watched=False)
         ).process
@@ -186,10 +186,16 @@ def test_a_worker_tells_a_foreign_master_nothing_and_ends_with_its_input():
     foreign = context.socket(zmq.ROUTER)
     foreign.curve_server = True
     foreign.curve_secretkey = secret
+    failures = foreign.get_monitor_socket(
+        zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+        | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    )
     port = foreign.bind_to_random_port("tcp://127.0.0.1")
     role = WorkerRole(port=port, name="a", keys=run_keys()[1])
     with EngineProcess(json.loads(role.to_line())) as worker:
-        assert not foreign.poll(1500)
+        assert failures.poll(20_000)
+        assert not foreign.poll(100)
         worker.close_input()
         code, _ = worker.finish() if worker.events else (worker._process.wait(40), None)
     assert code == 0

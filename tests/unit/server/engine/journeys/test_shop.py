@@ -109,8 +109,8 @@ def test_time_to_think_is_not_part_of_the_response_time() -> None:
 def test_few_senders_are_named_as_such_and_not_the_target() -> None:
     thinking = [{"request": "/"}, {"think": "1s"}, {"request": "/"}]
     with WebSite(lambda _: "ok") as site:
-        load = {"steps": thinking, "points": [[0, 20], [5, 20]], "duration": 5.0, "slots": 4}
-        with EngineProcess(job(site.url, **load, visit_timeout=11.0)) as engine:
+        load = {"steps": thinking, "points": [[0, 20], [4, 20]], "duration": 4.0, "slots": 4}
+        with EngineProcess(job(site.url, **load, timeout=2.0, visit_timeout=5.0)) as engine:
             _, finished = engine.finish()
     assert finished["generator_saturated"]
     assert not finished["downstream_saturated"]

@@ -139,7 +139,7 @@ class Fails(Base):
     @task
     def broken(self):
         step(self, "task")
-        raise KeyError("token")
+        raise KeyError("token", "secret-value")
 
 
 class FailsInTaskSet(Base):
@@ -235,6 +235,14 @@ class Named(Base):
     @task
     def secret(self):
         step(self, "/login?token=secret-value", exception=CatchResponseError("secret-value bad"))
+
+
+class Echoes(Base):
+    """What it says is cut in the middle of a value."""
+
+    @task
+    def secret(self):
+        step(self, "echo", exception=CatchResponseError("x" * 72 + "secret-value"))
 
 
 class Leaves(Base):

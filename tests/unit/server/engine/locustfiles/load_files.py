@@ -15,7 +15,7 @@ from tm_cli.server.engine.locustfiles.reference import JobLocustfile  # noqa: E4
 
 
 def loaded(path, changes):
-    place = {"path": str(path), "variables": {"GIVEN": "yes"}}
+    place = {"path": str(path), "variables": {"GIVEN": "yes", "SECRET": "yes-yes"}}
     reference = {"file": path.name, "sha256": hash_of(path.read_bytes()), "place": place}
     try:
         users = load_users(JobLocustfile(**{**reference, **changes}))

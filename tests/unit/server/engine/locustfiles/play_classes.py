@@ -12,7 +12,20 @@ from pathlib import Path  # noqa: E402
 
 from tm_cli.runtime.locustfile import hash_of  # noqa: E402
 from tm_cli.server.engine.job import EngineJob  # noqa: E402
-from tm_cli.server.engine.locustfiles.visitors import Scenario  # noqa: E402
+from tm_cli.server.engine.locustfiles.visitors import Scenario, bound  # noqa: E402
+
+
+def bounded(stats):
+    """How much Locust keeps of many names, many errors and many seconds, and what it counted."""
+    before = stats.total.num_requests
+    for number in range(2000):
+        stats.log_request("GET", f"/orders/{number}", 1, 1)
+        stats.log_error("GET", "/orders", f"order {number}")
+        stats.total.num_reqs_per_sec[number] += 1
+    bound(stats)
+    stats.log_request("GET", "/orders", 1, 1)
+    kept = [stats.entries, stats.errors, stats.total.num_reqs_per_sec]
+    return [stats.total.num_requests - before, *map(len, kept)]
 
 
 def main():
@@ -38,9 +51,10 @@ def main():
         played = client.send()
         steps = [[step.name, step.seconds, step.result] for step in played.steps]
         found[one.__name__] = [played.result, played.thinking, steps]
+    kept = bounded(scenario.environment.stats)
     heard = sys.modules[path.stem].heard
     scenario.end()
-    sys.stdout.write(json.dumps({"classes": found, "heard": heard}))
+    sys.stdout.write(json.dumps({"classes": found, "heard": heard, "bounded": kept}))
 
 
 main()

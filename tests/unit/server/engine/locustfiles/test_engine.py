@@ -157,6 +157,12 @@ def test_connections_of_visitors_are_their_own_and_closed_after_them(played):
 
 SOURCE = """
 from locust import User, constant, events, task
+@events.test_start.add_listener
+def ask_once(environment, **_):
+    environment.events.request.fire(
+        request_type="GET", name="start", response_time=1, response_length=0, exception=None,
+        context={{}},
+    )
 class One(User):
     @task
     def act(self):

@@ -30,6 +30,7 @@ FILES = {
     "raises": ("def f():\n    1 / 0\nf()", {}, "line 2: ZeroDivisionError: division by zero"),
     "exits": ("raise SystemExit('no token')", {}, "line 1: SystemExit: no token"),
     "long": ("raise ValueError('x' * 10_000)", {}, "ValueError: xxx"),
+    "secret": ("raise ValueError('yes-yes ' * 100)", {}, "line 1: ValueError: ${SECRET} ${SECRET}"),
     "another file": (SHOP, {"sha256": "0" * 64}, "that of the profile " + "0" * 64),
     "unknown": (SHOP, {"place": None}, "tm agent --locustfile FILE"),
 }

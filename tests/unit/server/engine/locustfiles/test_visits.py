@@ -49,6 +49,7 @@ def everything():
             "/login?token=${TOKEN}: CheckFailed ${TOKEN} bad",
             "start /login?token=${TOKEN} stop",
         ),
+        ("Echoes", f"echo: CheckFailed {'x' * 72}${{TOKEN}}", "start echo stop"),
     ],
 )
 def test_a_visitor_plays_one_task_to_its_end(everything, name, result, steps):
@@ -85,8 +86,16 @@ def test_the_events_of_the_file_are_fired_once(everything):
 
 def test_what_the_file_raises_is_logged_with_its_line_and_without_our_frames(everything):
     assert "every_kind.py: line " in everything[1]
-    assert "KeyError: 'token'" in everything[1]
+    assert "KeyError: ('token', '${TOKEN}')" in everything[1]
+    assert "secret-value" not in everything[1]
     assert "visits.py" not in everything[1].partition("ValueError")[0]
+
+
+def test_what_locust_keeps_of_a_long_run_is_bounded_and_its_totals_are_whole(everything):
+    counted, names, errors, seconds = everything[0]["bounded"]
+    assert counted == 2001
+    assert (names, errors) == (1, 0)
+    assert seconds <= 62
 
 
 def test_a_class_without_weight_is_not_played(everything):
