@@ -6,7 +6,6 @@ macro.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -18,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from tm_cli.sources.privacy import ASSET, clean_text, template_of, without_markers
-from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url
+from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url, read_json
 
 MOST_STEPS = 30
 """So many of the most frequent requests become steps."""
@@ -174,7 +173,7 @@ def _entry(line: str, pattern: re.Pattern[str] | None) -> tuple[int, str, str] |
 
 def _json_fields(line: str) -> dict[str, Any]:
     try:
-        document = json.loads(line)
+        document = read_json(line)
     except (ValueError, RecursionError):
         return {}
     if not isinstance(document, dict):
@@ -226,6 +225,8 @@ def _path(target: str) -> str | None:
 
 
 def _segment(text: str) -> str:
+    if not text or (len(text) < 20 and text.isascii() and text.isalpha()):  # as most are
+        return text
     decoded = unquote(text, errors="replace")
     if clean_text(decoded) != decoded:
         return "$$id$$"

@@ -138,7 +138,7 @@ def _unescaped(text: str) -> str:
     def one(found: re.Match[str]) -> str:
         code = found[1]
         if code[0] in "ux" and len(code) > 1:
-            return chr(int(code[1:], 16))
+            return chr(int(code[1:], 16)).encode("utf-8", "replace").decode()
         if code[0] in "01234567":
             return chr(int(code, 8) & 0xFF)
         return _NAMED.get(code, code)

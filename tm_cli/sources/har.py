@@ -15,6 +15,7 @@ from tm_cli.sources.traffic import (
     Traffic,
     UnusableSource,
     is_http_url,
+    read_json,
     usual_origin,
 )
 from tm_cli.values.journeys.steps import METHODS
@@ -58,7 +59,7 @@ def read_har(text: str, *, host: str | None = None, include_assets: bool = False
 
 def _entries(text: str) -> Iterator[Mapping[str, Any]]:
     try:
-        document = json.loads(text)
+        document = read_json(text)
     except json.JSONDecodeError as problem:
         raise UnusableSource(f"it is not JSON: {problem.msg}", problem.lineno) from None
     except (ValueError, RecursionError) as problem:

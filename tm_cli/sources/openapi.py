@@ -15,7 +15,7 @@ from tm_cli.sources.privacy import (
     placeholder,
     without_markers,
 )
-from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url
+from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource, is_http_url, read_json
 from tm_cli.values.documents import InvalidDocument, parse_yaml
 
 _SAFE = ("get", "head", "options")
@@ -79,7 +79,7 @@ def read_openapi(
 def _document(text: str) -> Mapping[str, Any]:
     try:
         document = (
-            json.loads(text) if text.lstrip().startswith("{") else parse_yaml(text, foreign=True)
+            read_json(text) if text.lstrip().startswith("{") else parse_yaml(text, foreign=True)
         )
     except (InvalidDocument, ValueError, RecursionError) as problem:
         raise UnusableSource(f"it is neither JSON nor YAML: {problem}") from None
@@ -121,7 +121,8 @@ class _Operation:
         listed = own.get("parameters")
         everything = [*shared, *(listed if isinstance(listed, list) else [])]
         resolved = [_resolved(document, each) for each in everything]
-        self._parameters = {(each.get("in"), each.get("name")): each for each in resolved}.values()
+        named = {(str(each.get("in")), str(each.get("name"))): each for each in resolved}
+        self._parameters = named.values()
         self.parameters = [
             _macro(each["name"])
             for each in self._parameters
@@ -136,7 +137,7 @@ class _Operation:
         kind, body = self._body()
         if kind:
             headers["Content-Type"] = kind
-        url = without_markers(base) + self._filled_path()
+        url = "/" + (without_markers(base) + self._filled_path()).lstrip("/")
         if pairs := [*self._query(), *self._keys_in_query()]:
             url += f"?{'&'.join(pairs)}"
         name = without_markers(self.title)[:100]

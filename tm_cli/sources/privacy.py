@@ -237,7 +237,9 @@ def template_of(path: str) -> str:
     """The path with `$$id$$` in the place of each part that looks like the id of something."""
     parts = path.split("/")
     return "/".join(
-        "$$id$$" if part and any(each.fullmatch(part) for each in _TEMPLATES) else part
+        "$$id$$"
+        if part and not part.isalpha() and any(each.fullmatch(part) for each in _TEMPLATES)
+        else part
         for part in parts
     )
 

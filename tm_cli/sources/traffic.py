@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -13,6 +15,15 @@ class UnusableSource(ValueError):
     def __init__(self, problem: str, line: int | None = None) -> None:
         super().__init__(problem)
         self.line = line
+
+
+def read_json(text: str) -> Any:
+    """The JSON document, without halves of characters; raises ValueError and RecursionError."""
+    document = json.loads(text)
+    if "\\ud" in text.lower():
+        whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+        return json.loads(whole)
+    return document
 
 
 def is_http_url(text: str) -> bool:
@@ -48,9 +59,9 @@ class SourceRequest:
 
     @property
     def target(self) -> str:
-        """Path and query."""
+        """Path, with one slash at its beginning, and query."""
         parts = urlsplit(self.url)
-        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return "/" + parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,6 +218,8 @@ def posting(kind, example):
     ("paths", "request_line", "headers", "body"),
     [
         ("{'/a b/ü': {get: {}}}", "GET /a%20b/%C3%BC", {}, None),
+        ("{'//[a': {get: {}}}", "GET //%5Ba", {}, None),
+        ("{/a: {get: {parameters: [{in: [], name: {}}]}}}", "GET /a", {}, None),
         (
             posting("application/json", "{at: 2024-01-31, password: hunter2}"),
             "POST /a",
@@ -419,6 +421,13 @@ def test_what_cannot_be_played_again_is_left_out_and_said(change):
     traffic = read_har(har(entry("https://a.example/", 0), entry("https://a.example/", 1) | change))
     assert len(traffic.requests) == 1
     assert traffic.notes
+
+
+def test_half_a_character_and_slashes_at_the_beginning_of_a_path_can_be_sent():
+    text = har(entry("https://a.example//x/y", 0, "POST", body="\ud800"))
+    [request] = read_har(text).requests
+    assert (request.target, request.body) == ("/x/y", "?")
+    assert read_curl("curl $'http://a//x?\\ud800'").requests[0].target == "/x??"
 
 
 def test_a_form_that_a_har_file_has_as_parameters_is_sent():
