@@ -23,7 +23,7 @@ from tm_cli.main import main
 from tm_cli.runtime.clock import SystemClock
 from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
-from tm_cli.target import service
+from tm_cli.target import sampler, service
 
 pytestmark = pytest.mark.process
 
@@ -97,8 +97,9 @@ def world(httpserver, tmp_path):
 
 @pytest.fixture
 def gate(world, httpserver, tmp_path, monkeypatch):
-    """Run a gate in this process; services have half a second to end."""
+    """Run a gate in this process; services have half a second to end, samples come often."""
     monkeypatch.setattr(service, "PATIENCE", 0.5)
+    monkeypatch.setattr(sampler, "EVERY", 0.1)
 
     def run(command, *flags, environ=None):
         out, err = io.StringIO(), io.StringIO()
@@ -130,7 +131,7 @@ def log_of(world):
 
 
 def test_service_is_started_tested_measured_and_ended(gate, world):
-    world.lasts = 2.2
+    world.lasts = 1.0
     command = world.program(
         "import os", "L", "print(sorted(n for n in os.environ if 'KEY' in n))",
         "print(sys.argv, flush=True)", "time.sleep(60)",
@@ -150,7 +151,7 @@ def test_service_is_started_tested_measured_and_ended(gate, world):
 
 
 def test_condition_on_the_service_fails_the_gate(gate, world):
-    world.lasts = 2.2
+    world.lasts = 1.0
     command = world.program("L", "while True: sum(range(9999))")
     code, document, _ = gate(command, "--assert", "target.cpu<3%")
     assert code == ExitCode.FAIL
@@ -184,7 +185,7 @@ def test_service_that_crashes_during_the_run_is_undecided_and_the_run_is_stopped
     world.lasts = 30
     began = time.monotonic()
     command = world.program(
-        "L", "time.sleep(1.2)", "print('core dumped', flush=True)", "sys.exit(42)"
+        "L", "time.sleep(0.8)", "print('core dumped', flush=True)", "sys.exit(42)"
     )
     code, document, err = gate(command)
     assert (code, world.stopped, world.left()) == (ExitCode.UNDECIDED, True, [])
@@ -279,11 +280,12 @@ def test_log_may_be_elsewhere(gate, world):
     assert (world.place / "a.log").read_text(encoding="utf-8") == "a\n"
 
 
-def test_variable_of_a_prometheus_server_must_be_set(gate, world):
-    flags = ("--metric", "db=up", "--prometheus", "http://${NOPE}@x")
-    code, document, _ = gate(None, *flags)
+@pytest.mark.parametrize("name", ["NOPE", "TM_API_KEY", "GITHUB_TOKEN"])
+def test_variable_of_a_prometheus_server_must_be_set_and_no_key_of_tm(gate, world, name):
+    flags = ("--metric", "db=up", "--prometheus", f"http://${{{name}}}@x")
+    code, document, _ = gate(None, *flags, environ={"GITHUB_TOKEN": "s3cret"})
     assert (code, world.starts) == (ExitCode.CONFIGURATION, [])
-    assert "NOPE is not set" in document["error"]["message"]
+    assert f"{name} is not set" in document["error"]["message"]
 
 
 def test_metric_without_a_reading_is_undecided_and_says_why(gate, world):

@@ -89,8 +89,11 @@ class ClientCertificate(Wire):
     password: Annotated[str, Field(max_length=1000)] | None = None
 
 
-_FILLED = ("target_url", "readiness_url", "request_body", "steps", "checks")
-"""The fields with placeholders; headers, which are JSON text, are filled in one by one."""
+_WITH_MACROS = ("target_url", "request_body")
+_WITHOUT_MACROS = ("readiness_url", "checks")
+"""Fields with placeholders; headers, which are JSON text, and steps are filled in part by part."""
+_OF_ANSWERS = {"checks", "extract"}
+"""The keys of a step that have no macros."""
 
 
 class ProfileFields(Wire):
@@ -135,11 +138,25 @@ class ProfileFields(Wire):
         items = json.loads(self.request_headers) if self.request_headers else []
         return [(item["name"], item["value"]) for item in items]
 
-    def filled(self, values: Mapping[str, str]) -> ProfileFields:
-        """The same with the values of its placeholders; raises MissingValue."""
-        found = {name: fill_all(getattr(self, name, None), values) for name in _FILLED}
-        headers = [{"name": name, "value": fill(value, values)} for name, value in self.headers]
+    def filled(
+        self, values: Mapping[str, str], macros: Mapping[str, str] | None = None
+    ) -> ProfileFields:
+        """The same with the values of its placeholders; raises MissingValue.
+
+        Those that are renewed during the run are `macros` where these are replaced.
+        """
+        of_requests = {**values, **(macros or {})}
+        found = {name: fill_all(getattr(self, name), of_requests) for name in _WITH_MACROS}
+        found |= {name: fill_all(getattr(self, name), values) for name in _WITHOUT_MACROS}
+        headers = [{"name": name, "value": fill(text, of_requests)} for name, text in self.headers]
         found["request_headers"] = json.dumps(headers) if headers else None
+        found["steps"] = [
+            {
+                key: fill_all(item, values if key in _OF_ANSWERS else of_requests)
+                for key, item in step.items()
+            }
+            for step in self.steps or ()
+        ]
         if certificate := self.client_certificate:
             texts = fill_all(certificate.model_dump(), values)
             found["client_certificate"] = ClientCertificate(**texts)

@@ -311,7 +311,7 @@ def _statuses(where: str, value: Any) -> list[int]:
     statuses = [_count(where, status) for status in given]
     if not statuses or not all(200 <= status < 400 for status in statuses):
         raise InvalidThreshold(
-            f"{where} is a list of statuses from 200 to 399; others are errors anyway"
+            f"{where} must be a status from 200 to 399, or a list of them; others are errors"
         )
     return statuses
 

@@ -133,6 +133,25 @@ def test_mistakes_in_a_document_are_named_with_their_place(text, message, start,
     assert message in result.stderr.replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("locustfile: {fil: shop.py}", "line 5: locustfile.fil unknown key 'fil'"),
+        ("locustfile: {file: shop.py, clas: A}", "line 5: locustfile.clas unknown key 'clas'"),
+        ("locustfile: hostless.py", "line 5: endpointUrl missing, and hostless.py names no host"),
+        ("locustfile: two.py", "two.py names several hosts (http://a, http://b)"),
+    ],
+)
+def test_a_mistake_is_named_where_the_target_is_that_of_the_file(text, message, start, tm):
+    (tm.cwd / "hostless.py").write_text(SHOP.replace("host", "ghost"), encoding="utf-8")
+    users = (f"class {name}(User):\n    host = 'http://{name}'\n" for name in "ab")
+    (tm.cwd / "two.py").write_text("from locust import User\n" + "".join(users), encoding="utf-8")
+    (tm.cwd / "other.yaml").write_text(DOCUMENT.partition("locustfile")[0] + text, encoding="utf-8")
+    result = start("other.yaml")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert message in result.stderr.replace("\n", " ")
+
+
 def test_a_variable_that_is_not_set_starts_nothing(start, server, tm):
     (tm.cwd / "shop.yaml").write_text(DOCUMENT, encoding="utf-8")
     server.features(locustfiles=True)

@@ -6,7 +6,7 @@ A server gets the name of the file and its SHA-256; the file stays on the machin
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,7 +19,7 @@ from tm_cli.runtime.locustfile import (
     hash_of,
     read_locustfile,
 )
-from tm_cli.values.documents import InvalidDocument
+from tm_cli.values.documents import InvalidDocument, format_path
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 
@@ -106,28 +106,36 @@ def _names(value: Any, key: str) -> list[str]:
 def complete(document: Any, directory: Path) -> Any:
     """Return a document with what its locustfile says: its SHA-256, and its host as the target.
 
-    Raises InvalidDocument when the file cannot be read, or is not the one of the document. The rest
-    of the document is not checked here.
+    Raises InvalidDocument when the file cannot be read, is not the one of the document, or names no
+    target where the document has none. The rest of the document is not checked here.
     """
     if not isinstance(document, Mapping) or document.get(KEY) is None:
         return document
     try:
         reference = read_reference(document[KEY])
-    except InvalidDocument:
-        return document
+    except InvalidDocument as problem:
+        place = (KEY, *problem.path)
+        raise InvalidDocument(f"{format_path(place)} {problem}", place) from None
     for key in _OF_REQUESTS:
         if document.get(key):
-            problem = f"{key} has no effect with a locustfile, which sends its own requests"
-            raise InvalidDocument(problem, (key,))
+            effect = "has no effect with a locustfile, which sends its own requests"
+            raise InvalidDocument(f"{key} {effect}", (key,))
     try:
         source = read_locustfile(directory / reference["file"], reference.get("sha256"))
         hosts = declarations(source, reference["file"]).hosts
     except UnusableLocustfile as problem:
         raise InvalidDocument(str(problem), (KEY,)) from None
     found = {**document, KEY: {**reference, "sha256": hash_of(source)}}
-    if len(hosts) == 1 and not {"endpointUrl", "targetUrl"} & document.keys():
+    if not any(document.get(key) for key in ("endpointUrl", "targetUrl")):
+        if len(hosts) != 1:
+            lack = f"endpointUrl missing, and {reference['file']} names {_listed(hosts)}"
+            raise InvalidDocument(lack, (KEY,))
         found["endpointUrl"] = hosts[0]
     return found
+
+
+def _listed(hosts: Sequence[str]) -> str:
+    return f"several hosts ({', '.join(map(sanitize, hosts))})" if hosts else "no host"
 
 
 def load_of(text: str, cwd: Path, *, rate: float, seconds: int, host: str | None) -> dict[str, Any]:
@@ -141,8 +149,8 @@ def load_of(text: str, cwd: Path, *, rate: float, seconds: int, host: str | None
     except UnusableLocustfile as problem:
         raise ConfigurationError(str(problem)) from None
     if host is None and len(hosts) != 1:
-        named = f"several hosts ({', '.join(map(sanitize, hosts))})" if hosts else "no host"
-        raise UsageError(f"{text} names {named}: which target?", hint="--host URL names it")
+        question = f"{text} names {_listed(hosts)}: which target?"
+        raise UsageError(question, hint="--host URL names it")
     return {
         "name": profile_name(text),
         "endpointUrl": host or hosts[0],

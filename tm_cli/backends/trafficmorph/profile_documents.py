@@ -37,7 +37,7 @@ from tm_cli.values.documents import (
 from tm_cli.values.durations import parse_duration
 from tm_cli.values.journeys.checks import read_checks
 from tm_cli.values.journeys.steps import AS_TEXT as TEXTS_OF_STEPS
-from tm_cli.values.journeys.steps import read_redirects, read_steps
+from tm_cli.values.journeys.steps import read_redirects, read_steps, step_name
 from tm_cli.values.placeholders import TOKEN, has_any, placeholders
 from tm_cli.values.text import as_number, did_you_mean, sanitize
 from tm_cli.values.thresholds import (
@@ -394,6 +394,12 @@ def _check_steps(found: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     if urlsplit(found["endpointUrl"]).query:
         problem = "endpointUrl has a query; with steps it is the beginning of their URLs"
         raise InvalidDocument(problem, ("endpointUrl",))
+    names = dict.fromkeys(step_name(step) for step in found["steps"] if "think" not in step)
+    for name in (found.get("gate") or {}).get("steps") or ():
+        if name not in names:
+            hint = did_you_mean(name, names, f"the steps are {', '.join(names)}")
+            problem = f"gate.steps names {shown(name)}, which is not one of its steps; {hint}"
+            raise InvalidDocument(sanitize(problem), ("gate", "steps", name))
 
 
 def _payload(value: Any) -> str:

@@ -87,10 +87,11 @@ def start(
     with wait_options.open(session, fail_fast=fail_fast, serves=serves) as behavior:
         from tm_cli.commands.runs.target import read_target
 
+        profile, document = read_load(session, profile, rate, duration, host)
         target = read_target(
             session,
             target_options,
-            profile if wait else [],
+            profile if wait and document is None else [],
             wait_for_target=start_options.wait_for_target,
         )
         gate = gate_options.read(
@@ -103,7 +104,6 @@ def start(
         from tm_cli.commands.runs.gate import RunGate, read_request
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
-        profile, document = read_load(session, profile, rate, duration, host)
         request = read_request(
             session,
             profile,

@@ -28,6 +28,7 @@ from tm_cli.target.service import (
     open_log,
     require_free,
 )
+from tm_cli.values.api_key import KEY_VARIABLES
 from tm_cli.values.durations import format_duration
 from tm_cli.values.placeholders import MissingValue, fill
 from tm_cli.values.text import sanitize
@@ -301,7 +302,7 @@ _USER = re.compile(r"//[^/@]*@")
 def _with_variables(text: str, environ: Mapping[str, str]) -> str:
     """Fill in `${NAME}`, but no key of tm; raises ConfigurationError for one without a value."""
     try:
-        return fill(text, environment(environ))
+        return fill(text, {k: v for k, v in environ.items() if k not in KEY_VARIABLES})
     except MissingValue as problem:
         raise ConfigurationError(
             f"the variable {problem.name} is not set", hint="a metric of the target needs it"

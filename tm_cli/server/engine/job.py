@@ -30,7 +30,7 @@ from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.engine.variables import VisitorVariables
 from tm_cli.server.profiles import ClientCertificate, DataSource, HttpVersion
 from tm_cli.server.validation import problems
-from tm_cli.values.journeys.checks import read_checks
+from tm_cli.values.journeys.checks import REQUEST_TIMEOUT, read_checks
 from tm_cli.values.journeys.steps import (
     MOST_REDIRECTS,
     longest_thinking,
@@ -46,7 +46,6 @@ MAX_SLOTS = 900
 DEFAULT_SLOTS = 256
 MOST_SENDERS = 4 * MAX_SLOTS
 """Of a run on one machine, unless more are asked for."""
-REQUEST_TIMEOUT = 10.0
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

@@ -181,6 +181,10 @@ class Patience:
         if self.lasts(now):
             self._heard_at = now
 
+    def restart(self) -> None:
+        """Begin again, which only those may who have no share yet."""
+        self._heard_at, self._is_over = self._monotonic(), False
+
     def lasts(self, now: float) -> bool:
         """Whether it is not over yet; `now` is by the same clock."""
         self._is_over = self._is_over or now - self._heard_at > self._limit

@@ -75,7 +75,8 @@ _HEAD_STEPS = 4
 _CHUNK_STEPS = 2
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")  # begins with a literal, which is searched for quickly
-_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+FOLD = re.compile(rb"\r?\n[ \t]+")
+"""The line break within a folded field; what began with blanks would be searched for too long."""
 _HEAD = re.compile(
     rb"HTTP/(1\.[01]|2\.0) ([1-9]\d\d)(?: [^\r\n\0]*)?"
     rb"(?:\r?\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*)*"
@@ -133,7 +134,7 @@ def parsed_head(head: bytes) -> Head:
     if head.count(b"\n") > MAX_FIELDS:
         raise ResponseHeadTooLarge
     if b"\n " in head or b"\n\t" in head:  # a folded field, legal to read
-        head = _FOLD.sub(b" ", head)
+        head = FOLD.sub(b" ", head)
     match = _HEAD.fullmatch(head)
     if not match:
         raise HTTPParseError("the head of the response is malformed")

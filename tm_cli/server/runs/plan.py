@@ -8,7 +8,7 @@ import json
 import re
 import ssl
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import (
-    REQUEST_TIMEOUT,
     Against,
     EngineJob,
     Origin,
@@ -38,6 +37,7 @@ from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody, check_url
 from tm_cli.server.web.services import Quota, Services
 from tm_cli.values.documents import InvalidDocument, format_path
+from tm_cli.values.journeys.checks import REQUEST_TIMEOUT
 from tm_cli.values.journeys.steps import (
     absolute_urls,
     longest_thinking,
@@ -336,7 +336,8 @@ async def prepare_run(
     values = asked.values or {}
     tokens = {f"={name}": values[name] for name in asked.renewable or () if name in values}
     macros = {name[1:]: f"$${name}$$" for name in tokens}
-    filled = _with_values(fields, values | macros)
+    _require_constant(values.keys() - macros.keys(), values)
+    filled = _with_values(fields, values, macros)
     region = choose_region(asked.region, fields, services.agents.workers)
     addresses = await services.check_target(filled.target_url, region)
     target = CheckedTarget(filled.target_url, addresses)
@@ -408,10 +409,19 @@ def _locustfile(
     return services.locustfiles.job(fields.locustfile, asked.locustfile)
 
 
-def _with_values(fields: ProfileFields, values: Mapping[str, str]) -> ProfileFields:
+def _require_constant(names: Iterable[str], values: Mapping[str, str]) -> None:
+    """Refuse a value that would be changed, and of which an error would name a part."""
+    for name in names:
+        if MACRO.search(values[name]):
+            raise Refusal(f"${{{name}}}: its value has a text between $$ and $$, as a macro has")
+
+
+def _with_values(
+    fields: ProfileFields, values: Mapping[str, str], macros: Mapping[str, str]
+) -> ProfileFields:
     """The profile as it is sent; what is stored and compared keeps the placeholders."""
     try:
-        filled = fields.filled(values)
+        filled = fields.filled(values, macros)
     except MissingValue as missing:
         raise Refusal(f"The profile uses {missing}; the start has to bring it (`values`)") from None
     filled = filled.model_copy(update={"steps": _named(filled.steps, fields.steps)})

@@ -121,8 +121,14 @@ class EngineProcess:
         return self._stderr_lines[-1] if self._stderr_lines else None
 
     async def _read_stderr(self) -> None:
-        assert self._process.stderr is not None  # noqa: S101 - asked for above
-        async for line in self._process.stderr:
+        errors = self._process.stderr
+        assert errors is not None  # noqa: S101 - asked for above
+        while True:
+            try:
+                if not (line := await errors.readline()):
+                    return
+            except ValueError:  # it is too long, and has been dropped
+                line = b"(a line of more than a megabyte)"
             text = self._hide(line.decode("utf-8", "replace").rstrip())
             logger.info("engine %d: %s", self.pid, text)
             if text:

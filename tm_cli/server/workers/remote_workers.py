@@ -35,7 +35,7 @@ class RemoteWorker:
     def __init__(self, ticket: WorkerTicket) -> None:
         self._ticket = ticket
         self._secret = secrets.token_urlsafe(32)
-        self._is_open = False
+        self._is_claimed = False
         self._ended = asyncio.Event()
 
     @property
@@ -49,18 +49,19 @@ class RemoteWorker:
         )
         return ticket.model_dump(mode="json")
 
-    def admits(self, run_id: str, secret: str) -> bool:
-        """Whether a tunnel may be opened with this secret: it may be once."""
-        return (
+    def claims(self, run_id: str, secret: str) -> bool:
+        """Whether a tunnel may be opened with this secret, which from then on opens no other."""
+        fits = (
             run_id == self._ticket.run_id
             and secrets.compare_digest(self._secret.encode(), secret.encode())
-            and not self._is_open
+            and not self._is_claimed
             and not self._ended.is_set()
         )
+        self._is_claimed |= fits
+        return fits
 
     async def carry(self, link: Link) -> None:
         """Connect the worker with its master until one of them closes, or the worker is ended."""
-        self._is_open = True
         fault = "its connection was closed"
         try:
             fault = await first_to_end(self._carry(link), self._wait())
@@ -120,7 +121,7 @@ class AgentConnection:
         return worker
 
     def worker_for(self, run_id: str, secret: str) -> RemoteWorker | None:
-        return next((each for each in self._workers if each.admits(run_id, secret)), None)
+        return next((each for each in self._workers if each.claims(run_id, secret)), None)
 
     async def serve(
         self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
@@ -175,7 +176,7 @@ class Agents:
         return [WorkerSpec(connection.label, connection.start) for connection in connections]
 
     def worker_for(self, run_id: str, secret: str) -> RemoteWorker:
-        """The worker whose tunnel may be opened with a secret; raises `Refusal` if none may."""
+        """The worker whose only tunnel a secret opens; raises `Refusal` if it opens none."""
         for connections in self._connections.values():
             for connection in connections:
                 if worker := connection.worker_for(run_id, secret):

@@ -18,6 +18,8 @@ LONGEST_PATTERN = 500
 MOST_CHECKS = 50
 LONGEST_TIME = 600.0
 """Seconds."""
+REQUEST_TIMEOUT = 10.0
+"""Seconds after which a request is an error, or a step with its redirects."""
 _VARIABLE = re.compile(r"[A-Za-z_][\w.-]{0,99}", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?(B|KB|MB|GB|KiB|MiB|GiB)?")
 _UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
@@ -160,6 +162,10 @@ def _time(value: Any) -> float:
     seconds = read_seconds(value)
     if seconds == 0:
         raise expected(value, "more than no time, such as 500ms")
+    if seconds > REQUEST_TIMEOUT:  # it could never fail, and is likely to mean milliseconds
+        raise expected(
+            value, f"at most {REQUEST_TIMEOUT:g}s, when a request is ended anyway, such as 500ms"
+        )
     return seconds
 
 

@@ -255,11 +255,19 @@ def test_something_that_can_be_judged_is_left(written, words):
         ({"cookies": "yes"}, "cookies is 'yes'; expected true or false"),
         ({"followRedirects": -1}, "followRedirects is -1; expected true, false, or a number"),
         ({"steps": None, "locustfile": "shop.py", "checks": {"status": 200}}, "locustfile"),
+        ({"gate": {"steps": {"GET /x": {"p95": 9}}}}, "steps names 'GET /x', which is not one of"),
+        ({"gate": {"steps": {"GTE /": False}}}, r"did you mean GET /\?"),
     ],
 )
 def test_journey_that_cannot_be_played_is_refused(written, words):
     with pytest.raises(ValueError, match=words):
         portable({**MINIMAL, "steps": [{"request": "GET /"}], **written})
+
+
+@pytest.mark.parametrize("steps", [False, {"GET /": {"p95": 9}}, {"GET /": False}])
+def test_journey_may_have_thresholds_of_its_steps(steps):
+    journey = {**MINIMAL, "steps": [{"request": "/"}, {"think": 1}], "gate": {"steps": steps}}
+    assert portable(journey)["steps"][0] == {"request": "GET /"}
 
 
 def test_export_of_a_journey_can_be_used_again():

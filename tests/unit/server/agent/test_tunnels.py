@@ -1,5 +1,6 @@
 """What a run learns of its workers behind agents, and who may open a tunnel."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,10 @@ from websockets.sync.client import connect
 from tests.unit.server.agent.relay import Relay
 from tests.unit.server.agent.test_agent import handshake, introduction, logged, regions
 from tests.unit.server.running_server import Api, eventually
+from tm_cli.server.engine.distributed.roles import WorkerKeys
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.workers.distributed_run import WorkerTicket
+from tm_cli.server.workers.remote_workers import Agents
 
 pytestmark = pytest.mark.process
 
@@ -155,6 +160,17 @@ def test_a_ticket_opens_one_tunnel_once(api, server, presence):
     assert tunnel(server, "another", secret, **key) == 404
     assert tunnel(server, run_id, secret, **key) == 101
     assert tunnel(server, run_id, secret, **key) == 404
+
+
+def test_a_ticket_opens_one_tunnel_where_two_come_at_the_same_time():
+    keys = dict.fromkeys(("public", "secret", "master"), "k" * 40)
+    worker = WorkerTicket("run", "eu/a", 9, WorkerKeys(**keys), lambda reason: None)
+    agents = Agents()
+    agent = agents.join("eu", "a")
+    secret = asyncio.run(agent.start(worker)).message["secret"]
+    agents.worker_for("run", secret)
+    with pytest.raises(Refusal):
+        agents.worker_for("run", secret)
 
 
 def test_a_ticket_ends_with_its_run(api, server, presence):

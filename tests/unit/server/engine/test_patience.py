@@ -34,3 +34,12 @@ def test_a_message_that_waited_while_the_process_was_frozen_comes_too_late():
     assert not waiting.lasts(clock.now)
     waiting.heard()
     assert not waiting.lasts(clock.now)
+
+
+def test_it_can_begin_again_for_those_that_were_busy_before_they_had_a_share():
+    clock, waiting = patience()
+    clock.now += 5
+    assert not waiting.lasts(clock.now)
+    waiting.restart()
+    assert waiting.lasts(clock.now + 3.0)
+    assert not waiting.lasts(clock.now + 3.1)

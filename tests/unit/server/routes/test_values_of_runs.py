@@ -194,7 +194,8 @@ def test_a_client_certificate_is_for_https_and_has_no_password_of_its_own(api, f
 
 def test_only_renewable_values_of_the_run_can_be_renewed(api, tmp_path):
     log = tmp_path / "log"
-    profile_id = api.save(script=f"mode=hold&log={log}", requestHeaders=HEADERS)
+    checks = {"body": {"lacks": "${TOKEN}"}}
+    profile_id = api.save(script=f"mode=hold&log={log}", requestHeaders=HEADERS, checks=checks)
     run_id = api.start(profile_id, values={"TOKEN": SECRET}, renewable=["TOKEN"])
     path = f"/profiles/{profile_id}/runs/{run_id}/values"
     eventually(log.exists)
@@ -203,4 +204,13 @@ def test_only_renewable_values_of_the_run_can_be_renewed(api, tmp_path):
     assert api.put(path.replace(run_id, "other"), json={"values": {}}).status_code == 400
     api.post(f"/profiles/{profile_id}/stop")
     assert job_of(log)["headers"] == [["Authorization", "Bearer $$=TOKEN$$"]]
+    assert job_of(log)["checks"]["body"] == {"lacks": SECRET}
     assert job_of(log)["tokens"] == {"=TOKEN": SECRET}
+
+
+def test_a_value_with_a_macro_is_refused_and_not_shown(api):
+    profile_id = api.save(requestHeaders=HEADERS)
+    answer = api.post(f"/profiles/{profile_id}/runs", json={"values": {"TOKEN": "a$$s3cret$$b"}})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("${TOKEN}: its value has a text")
+    assert "s3cret" not in answer.text

@@ -1,10 +1,13 @@
 """More slots than one engine holds: several engines on the server's own machine."""
 
+import asyncio
 import json
+import sys
 
 import pytest
 
 from tests.unit.server.running_server import Api
+from tm_cli.server.workers.local_worker import EngineProcess
 
 pytestmark = pytest.mark.process
 
@@ -29,3 +32,13 @@ def test_without_many_slots_one_engine_plays_alone(start_server, tmp_path):
     (job,) = [json.loads(line)["job"] for line in log.read_text().splitlines() if '"job"' in line]
     assert job["slots"] == 900
     assert job["hold"] is False
+
+
+def test_a_long_line_of_the_log_holds_nothing_up():
+    code = "import sys; sys.stderr.write('x' * 3_000_000 + chr(10) + 'the end')"
+
+    async def played():
+        engine = await EngineProcess.start([sys.executable, "-c", code], "{}")
+        return await engine.close(), engine.last_error
+
+    assert asyncio.run(played()) == (0, "the end")

@@ -169,6 +169,8 @@ def test_origins_of_absolute_urls_are_listed_once() -> None:
         ),
         ([{"request": "/", "checks": {"json": {"ok": 1}}}], "[0].checks.json.ok", "begins with $"),
         ([{"request": "/", "checks": {"maxTime": 0}}], "[0].checks.maxTime", "more than no time"),
+        ([{"request": "/", "checks": {"maxTime": 500}}], "[0].checks.maxTime", "at most 10s"),
+        ([{"request": "/", "checks": {"maxTime": "11s"}}], "[0].checks.maxTime", "at most 10s"),
         ([{"request": "/", "checks": {"size": "1MB"}}], "[0].checks.size", "bounds such as"),
         (
             [{"request": "/", "checks": {"size": {"min": "2KB", "max": 1}}}],

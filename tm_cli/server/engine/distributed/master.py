@@ -37,6 +37,7 @@ _LOG = logging.getLogger(__name__)
 _TICK = 0.1
 _START_TIME = 2.0
 """Seconds more for each worker: all may be on one machine, and start on few cores at once."""
+_IMPORT_TIME = 30.0
 _WAITING_INTERVAL = 2.0
 _ABORT_TIMEOUT = 2.0
 
@@ -70,7 +71,7 @@ class Master:
             WholePlan(role.job.plan),
             request_timeout=role.job.arrival_timeout,
             now=time.monotonic(),
-            extra_time=_START_TIME * len(role.workers) + _probe_time(role.job),
+            extra_time=_START_TIME * len(role.workers) + _extra_time(role.job),
         )
         surroundings = environment(dispatcher_class=dispatcher_class(self._on_missing))
         surroundings.events.worker_report.add_listener(self._on_report)
@@ -147,6 +148,8 @@ class Master:
 
     def _carry_out(self) -> None:
         commands, self._coordinator.commands = self._coordinator.commands, []
+        if any(command.command == "go" for command in commands):
+            self._runner.begin()
         for command in commands:
             label = self._labels[command.worker]
             if command.command == "kill":
@@ -235,9 +238,10 @@ class Master:
                 self._coordinator.command(name)
 
 
-def _probe_time(job: EngineJob) -> float:
-    """Seconds that a worker may take to find out whether the target is ready."""
-    return job.probe.wait + 3 * job.timeout if job.probe else 0.0
+def _extra_time(job: EngineJob) -> float:
+    """Seconds that a worker may take to run a locustfile's imports, and to ask for the target."""
+    imports = _IMPORT_TIME if job.locustfile else 0.0
+    return imports + (job.probe.wait + 3 * job.timeout if job.probe else 0.0)
 
 
 def _now() -> str:

@@ -35,6 +35,9 @@ SETTINGS = {
 }
 """Names of Locust's module of runners, which reads them on every turn."""
 
+_STARTING = 120
+"""Missed heartbeats of a worker without load yet: the imports of a locustfile let none through."""
+
 Lost = Callable[[str, str], None]
 """Label and reason of a worker that does not take part any more."""
 
@@ -64,7 +67,7 @@ class SecureMaster(MasterRunner):  # type: ignore[misc]  # locust is untyped her
     def __init__(
         self, environment: Environment, keys: MasterKeys, labels: list[str], on_lost: Lost
     ) -> None:
-        vars(runners).update(SETTINGS)
+        vars(runners).update(SETTINGS, HEARTBEAT_LIVENESS=_STARTING)
         self._expected = set(labels)
         self._on_lost = on_lost
         with in_place_of("Server", partial(CurveServer, keys, self._unreachable)):
@@ -73,6 +76,12 @@ class SecureMaster(MasterRunner):  # type: ignore[misc]  # locust is untyped her
     @property
     def port(self) -> int:
         return int(self.server.port)
+
+    def begin(self) -> None:
+        """Have missing workers noticed as soon as the load needs it."""
+        runners.HEARTBEAT_LIVENESS = SETTINGS["HEARTBEAT_LIVENESS"]
+        for node in self.clients.values():
+            node.heartbeat = runners.HEARTBEAT_LIVENESS
 
     def reset_connection(self) -> None:
         """Keep the socket: ZeroMQ takes every worker back by itself, and Locust's own way would

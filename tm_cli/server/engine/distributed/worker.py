@@ -51,6 +51,7 @@ class Worker:
         self._serve: Callable[[], None] = self._may_serve.wait
         self._playing: gevent.Greenlet | None = None
         self._load_test: LoadTest | None = None
+        self._is_loading = False
         self._orders: deque[dict[str, Any]] = deque()
         self._is_over = Event()
 
@@ -95,7 +96,7 @@ class Worker:
             gevent.sleep(_POLL)
             if time.monotonic() > deadline:
                 raise JobError(f"the worker had no answer within {CONNECT_TIMEOUT:g} s")
-        while self._patience.lasts(time.monotonic()):
+        while self._is_loading or self._patience.lasts(time.monotonic()):
             gevent.sleep(_POLL)
         _LOG.warning("the master was silent for %g s", PATIENCE)
         self._end_load()
@@ -144,9 +145,7 @@ class Worker:
             self._has_senders.wait()
             job = EngineJob.parse({**document, **changes, "slots": self._senders})
             check_open_files(job)
-            self._load_test = LoadTest(
-                job, self._outbox, start_slots=self._start_slots, patience=self._patience
-            )
+            self._load_test = self._loaded(job)
             self._obey()
             self._load_test.run()
         except (JobError, Refusal) as error:
@@ -156,6 +155,18 @@ class Worker:
             _LOG.exception("internal error of the engine")
             text = f"internal error of the engine: {type(error).__name__}: {error}"
             self._outbox.write("failed", message=text)
+
+    def _loaded(self, job: EngineJob) -> LoadTest:
+        """The load test of a job; the imports of a locustfile may let no heartbeat through."""
+        self._is_loading = True
+        try:
+            return LoadTest(
+                job, self._outbox, start_slots=self._start_slots, patience=self._patience
+            )
+        finally:
+            self._is_loading = False
+            if self._patience:
+                self._patience.restart()
 
     def _start_slots(self, serve: Callable[[], None], count: int) -> object:
         """Let the senders that Locust has dealt to this worker begin; later ones do so at once."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Self
 
-from tm_cli.server.engine.response import Response
+from tm_cli.server.engine.response import FOLD, Response
 from tm_cli.values.failures import CHECK_FAILED, EXTRACTION_FAILED
 from tm_cli.values.journeys.json_path import JsonPath, find_in_json, parse_json_path
 
@@ -25,7 +25,6 @@ SEARCH_TIME = 0.05
 """Seconds of processor time for one search with a regular expression."""
 _LONGEST_VALUE = 64 * 1024
 _TIMER = getattr(signal, "ITIMER_VIRTUAL", None)  # Windows has none
-_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 _ABSENT = object()
 _CHARSET = re.compile(r"charset=\"?([\w-]{1,40})", re.IGNORECASE)
 _CHARSETS = {"iso-8859-1", "iso-8859-15", "windows-1252", "utf-16", "us-ascii", "shift_jis", "gbk"}
@@ -33,9 +32,13 @@ _CHARSETS = {"iso-8859-1", "iso-8859-15", "windows-1252", "utf-16", "us-ascii", 
 
 def fields_of(head: bytes) -> list[tuple[str, str]]:
     """The header fields of a response; their names in lower case."""
-    lines = _FOLD.sub(b" ", head).decode("latin-1").split("\n")[1:]
+    lines = FOLD.sub(b" ", head).decode("latin-1").split("\n")[1:]
     pairs = (line.partition(":") for line in lines)
     return [(name.lower(), value.strip()) for name, _, value in pairs]
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # Python reads NaN and Infinity, which JSON does not have
 
 
 class Unusable(Exception):
@@ -80,7 +83,7 @@ class Answer:
         """The body as JSON; raises Unusable."""
         if self._document is _ABSENT:
             try:
-                self._document = json.loads(self.text)
+                self._document = json.loads(self.text, parse_constant=_no_constant)
             except (ValueError, RecursionError):
                 raise Unusable("not JSON") from None
         return self._document
@@ -98,15 +101,15 @@ class Answer:
             found = decoder.decompress(self._body, MOST_KEPT)
         except zlib.error:
             raise Unusable("damaged encoding") from None
-        if decoder.unconsumed_tail:
+        if decoder.unconsumed_tail or len(found) == MOST_KEPT:
             raise Unusable("over 2 MiB")
+        if not decoder.eof:  # the end is missing
+            raise Unusable("damaged encoding")
         return found
 
     @property
     def _charset(self) -> str:
-        found = re.search(
-            r"charset=\"?([\w-]{1,40})", self.header("content-type") or "", re.IGNORECASE
-        )
+        found = _CHARSET.search(self.header("content-type") or "")
         return found[1] if found and found[1].lower() in _CHARSETS else "utf-8"
 
 

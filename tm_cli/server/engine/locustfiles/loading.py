@@ -75,7 +75,8 @@ def _run(source: bytes, place: LocustfilePlace, job: JobLocustfile) -> ModuleTyp
     try:
         exec(compile(source, place.path, "exec"), vars(module))  # noqa: S102 - the purpose of it
     except BaseException as error:  # a file may well call sys.exit
-        _LOG.exception("the locustfile %s cannot be run", place.path)
+        told = hide_values(traceback.format_exc(), place.variables)
+        _LOG.error("the locustfile %s cannot be run\n%s", place.path, told)
         raise JobError(f"the locustfile {job.file} cannot be run: {reason(error, place)}") from None
     return module
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import random
 import ssl
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -175,8 +176,8 @@ class Scenario:
             self._logged += 1
             said = reason(exception, self._file.place)
             begin = _own_part(tb, self._file.place.path)
-            about = (type(exception), exception, begin)
-            _LOG.warning("%s: %s", self._file.file, said, exc_info=about)
+            told = "".join(traceback.format_exception(type(exception), exception, begin))
+            _LOG.warning("%s: %s\n%s", self._file.file, said, hide_values(told, self._values))
 
 
 def _own_part(tb: Any, path: str) -> Any:

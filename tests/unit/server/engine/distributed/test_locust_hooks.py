@@ -51,6 +51,7 @@ def functions(module, owner):
         ("runners.py", "WorkerRunner", "send_message", ["msg_type", "data", "client_id"]),
         ("runners.py", "Runner", "register_message", ["msg_type", "listener", "concurrent"]),
         ("runners.py", "WorkerNodes", "__delitem__", ["k"]),
+        ("runners.py", "WorkerNode", "__init__", ["id", "state", "heartbeat_liveness"]),
         ("dispatch.py", "UsersDispatcher", "__init__", ["worker_nodes", "user_classes"]),
         ("dispatch.py", "UsersDispatcher", "remove_worker", ["worker_node"]),
         ("rpc/zmqrpc.py", "BaseSocket", "__init__", ["sock_type", "ipv4_only"]),

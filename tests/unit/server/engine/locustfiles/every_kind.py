@@ -139,7 +139,7 @@ class Fails(Base):
     @task
     def broken(self):
         step(self, "task")
-        raise KeyError("token")
+        raise KeyError("token", "secret-value")
 
 
 class FailsInTaskSet(Base):

@@ -86,7 +86,8 @@ def test_the_events_of_the_file_are_fired_once(everything):
 
 def test_what_the_file_raises_is_logged_with_its_line_and_without_our_frames(everything):
     assert "every_kind.py: line " in everything[1]
-    assert "KeyError: 'token'" in everything[1]
+    assert "KeyError: ('token', '${TOKEN}')" in everything[1]
+    assert "secret-value" not in everything[1]
     assert "visits.py" not in everything[1].partition("ValueError")[0]
 
 
