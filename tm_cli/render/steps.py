@@ -62,7 +62,11 @@ def step_numbers(steps: Sequence[Step]) -> list[Comparison]:
     found = []
     for step in steps:
         worst_first = sorted(step.comparisons, key=_rank)
-        compared = {item.metric: item for item in reversed(worst_first)}
+        judged = {item.metric: item for item in reversed(worst_first)}
+        # a limit has no baseline; the comparison next to it has
+        compared = {
+            item.metric: item for item in reversed(worst_first) if item.baseline is not None
+        }
         quantiles = step.metrics.get("latencyQuantiles") or {}
         numbers = [
             ("requests", "requests", step.metrics.get("totalRequests")),
@@ -70,7 +74,7 @@ def step_numbers(steps: Sequence[Step]) -> list[Comparison]:
             *((name, "ms", value) for name, value in quantiles.items()),
         ]
         for name, unit, value in numbers:
-            item = compared.get(name) if unit == "ms" else None
+            worst, item = (of.get(name) if unit == "ms" else None for of in (judged, compared))
             found.append(
                 Comparison(
                     f"{step.name}: {name}",
@@ -78,7 +82,7 @@ def step_numbers(steps: Sequence[Step]) -> list[Comparison]:
                     as_number(value),
                     item.baseline if item else None,
                     item.change if item else None,
-                    verdict=item.verdict if item else None,
+                    verdict=worst.verdict if worst else None,
                 )
             )
     return found
