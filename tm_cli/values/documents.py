@@ -66,9 +66,9 @@ def shown(value: Any) -> str:
     """Return a value as messages show it."""
     match value:
         case dict():
-            return "a mapping"
+            return "a mapping" if value else "an empty mapping"
         case list():
-            return "a list"
+            return "a list" if value else "an empty list"
         case str():
             return repr(sanitize(value, longest=60))
     return "empty" if value is None else json.dumps(value)[:60]

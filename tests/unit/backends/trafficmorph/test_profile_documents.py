@@ -253,6 +253,7 @@ def test_something_that_can_be_judged_is_left(written, words):
         ({"steps": [{"request": "GET /"}, {"name": 5}]}, r"steps\[1\].name is 5; expected a name"),
         ({"checks": {"statsu": 200}}, r"checks.statsu is not known; did you mean status\?"),
         ({"cookies": "yes"}, "cookies is 'yes'; expected true or false"),
+        ({"steps": []}, "steps is an empty list; expected a list of 1 to 100 steps"),
         ({"followRedirects": -1}, "followRedirects is -1; expected true, false, or a number"),
         ({"steps": None, "locustfile": "shop.py", "checks": {"status": 200}}, "locustfile"),
         ({"gate": {"steps": {"GET /x": {"p95": 9}}}}, "steps names 'GET /x', which is not one of"),
