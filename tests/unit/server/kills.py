@@ -1,9 +1,9 @@
 """Servers, engines and workers are killed at random moments; what must hold all the same.
 
-A round is two houses at the same time: one whose runs have one engine, one whose runs have two
-workers. A house is a data directory that lives through all its lives; a life is a server with a
-few runs. In most lives an engine (or a worker) dies first and then the server; in the last life of
-a round two engines die, while another run goes on to its end.
+A round is two houses at the same time: one whose runs have one engine, one whose runs have a
+master and two workers. A house is a data directory that lives through all its lives; a life is a
+server with a few runs. In most lives an engine (or a worker) dies first and then the server; in the
+last life of a round two engines die, while another run goes on to its end.
 """
 
 import random
@@ -91,7 +91,9 @@ class House:
         before = self._server.engines()
         victim = self._begin_run(name)
         self._victims.append(victim)
-        victim.engines = self._server.wait_for_engines(before, self._workers)
+        count = 1 if self._workers == 1 else 1 + self._workers
+        found = self._server.wait_for_engines(before, count)
+        victim.engines = sorted(found, key=lambda engine: engine.create_time())
         return victim
 
     def _begin_run(self, name):

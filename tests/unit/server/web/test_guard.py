@@ -280,12 +280,14 @@ def test_a_charset_and_a_large_body_are_fine(api):
     assert api.post("/profiles", content=large, headers=headers).status_code == 201
 
 
-def test_a_body_above_a_mebibyte_is_refused_before_it_is_read_whole(shared_api):
+@pytest.mark.parametrize(("path", "mebibytes"), [("/profiles", 17), ("/profiles/{id}/runs", 2)])
+def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(shared_api, path, mebibytes):
     def endless():
-        for _ in range(40):
+        for _ in range(16 * mebibytes):
             yield b" " * 65536
 
     headers = {"Content-Type": "application/json"}
-    answer = shared_api.post("/profiles", content=endless(), headers=headers)
+    path = path.format(id=shared_api.save("large"))
+    answer = shared_api.post(path, content=endless(), headers=headers)
     assert answer.status_code == 413
     assert isinstance(answer.json()["error"], str)
