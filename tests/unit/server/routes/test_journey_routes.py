@@ -65,7 +65,7 @@ def test_account_says_what_the_server_can_do(api):
     [
         ({"steps": [{"request": "/", "extracts": {}}]}, "steps: [0].extracts is not known"),
         ({"steps": [{"request": "GTE /"}]}, "steps: [0].request has the unknown method"),
-        ({"steps": []}, "steps: is a list"),
+        ({"steps": []}, "steps: is an empty list"),
         ({"checks": {"status": 500}}, "checks: status must be a status from 200 to 399"),
         ({"followRedirects": 50}, "followRedirects: is 50"),
         ({"targetUrl": "http://127.0.0.1:9/?a=b"}, "with steps it cannot have a query"),
