@@ -120,7 +120,7 @@ def _options(
 
 
 def _certificates(session: CommandContext, named: list[str]) -> list[Path]:
-    from tm_cli.server.engine.client_certificate import UnusableCertificate, check_file
+    from tm_cli.server.engine.http1.client_certificate import UnusableCertificate, check_file
 
     paths = [session.context.cwd / text for text in named]
     try:

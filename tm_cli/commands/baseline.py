@@ -79,7 +79,7 @@ def show(session: CommandContext, profile: options.Profile, region: Region = Non
 
 
 def _require_pins(session: CommandContext) -> None:
-    from tm_cli.commands.runs.gate import require_features
+    from tm_cli.commands.runs.features import require_features
 
     require_features(session, [("baseline_pins", "pin a baseline")])
 

@@ -68,7 +68,7 @@ def calibrate(
 
 
 def _require_calibration(session: CommandContext) -> None:
-    from tm_cli.commands.runs.gate import require_features
+    from tm_cli.commands.runs.features import require_features
 
     require_features(session, [("calibration", "measure the noise of its machine")])
 

@@ -78,7 +78,9 @@ def plan(
         "metric": metric,
     }
     from tm_cli.commands.run import check_reach, profile_of
-    from tm_cli.commands.runs.gate import RunGate, read_comparison, require_features
+    from tm_cli.commands.runs.features import require_features
+    from tm_cli.commands.runs.gate import RunGate
+    from tm_cli.commands.runs.request import read_comparison
     from tm_cli.commands.shared.profile_argument import (
         check_profile_argument,
         import_document,

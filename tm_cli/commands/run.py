@@ -108,7 +108,8 @@ def run(
             abort_if=options.read_abort_if(session, abort_if),
             confirm=confirm,
         )
-        from tm_cli.commands.runs.gate import ShortGate, read_request
+        from tm_cli.commands.runs.gate import ShortGate
+        from tm_cli.commands.runs.request import read_request
         from tm_cli.commands.shared.gate import start_and_wait
 
         request = read_request(session, [target], start_options, document=document, serves=serves)

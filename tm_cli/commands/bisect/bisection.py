@@ -33,7 +33,9 @@ from tm_cli.cli.options import StartOptions, confirm_deletion
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.bisect.results import as_data, conclusion, describe, percent_of, trial_line
 from tm_cli.commands.run import profile_of
-from tm_cli.commands.runs.gate import AB_RUN, WAITING, RunGate, read_request, require_features
+from tm_cli.commands.runs.features import AB_RUN, WAITING, require_features
+from tm_cli.commands.runs.gate import RunGate
+from tm_cli.commands.runs.request import read_request
 from tm_cli.commands.shared.ci_platforms import COMMIT_TAG
 from tm_cli.commands.shared.follow import open_view
 from tm_cli.commands.shared.profile_argument import check_profile_argument, resolve_profile

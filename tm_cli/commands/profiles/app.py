@@ -123,7 +123,8 @@ def import_profile(
     """
     from tm_cli.backends.trafficmorph.document_files import uploaded
     from tm_cli.backends.trafficmorph.profile_documents import read_document
-    from tm_cli.commands.runs.gate import ComparisonOptions, require_support
+    from tm_cli.commands.runs.features import require_support
+    from tm_cli.commands.runs.request import ComparisonOptions
 
     portable = read_document(session.context.cwd / document)
     require_support(

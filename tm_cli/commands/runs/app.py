@@ -101,7 +101,8 @@ def start(
             abort_if=options.read_abort_if(session, abort_if),
             confirm=confirm,
         )
-        from tm_cli.commands.runs.gate import RunGate, read_request
+        from tm_cli.commands.runs.gate import RunGate
+        from tm_cli.commands.runs.request import read_request
         from tm_cli.commands.shared.gate import start_and_wait, start_only
 
         request = read_request(
@@ -159,7 +160,8 @@ def wait(
         is_remembered = last and not abort_if  # a flag takes none of the settings away
         limits = options.read_abort_if(session, abort_if, only_flags=is_remembered)
         gate = gate_options.read(session, checks=checks, abort_if=limits, last=last)
-        from tm_cli.commands.runs.gate import RunGate, read_comparison
+        from tm_cli.commands.runs.gate import RunGate
+        from tm_cli.commands.runs.request import read_comparison
         from tm_cli.commands.shared.gate import wait_for
 
         if last:

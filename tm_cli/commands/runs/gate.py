@@ -1,11 +1,10 @@
-"""The gate over traffic runs: comparison options, starts, waits, `--last`."""
+"""The gate over traffic runs: starts, waits, `--last`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from types import NoneType
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.api.errors import ApiError, HttpError
@@ -16,14 +15,14 @@ from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import (
     MOST_TAGS,
-    StartOptions,
     read_abort_if,
     read_checks,
-    read_tags,
     with_assert_setting,
 )
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.controls import run_control
+from tm_cli.commands.runs.features import WAITING, features_of, require_support
+from tm_cli.commands.runs.request import ComparisonOptions, StartRequest
 from tm_cli.commands.runs.start_values import StartValues, read_values
 from tm_cli.commands.shared.ci_platforms import COMMIT_TAG, commit_tag
 from tm_cli.commands.shared.follow import FollowedRun, ServerLimits
@@ -48,243 +47,24 @@ from tm_cli.target.service import READY_WAIT, Place
 from tm_cli.values.durations import format_duration
 from tm_cli.values.placeholders import MissingValue, fill, needs_filling
 from tm_cli.values.text import sanitize
-from tm_cli.values.urls import LOCAL, check_url, is_loopback, require_another
+from tm_cli.values.urls import LOCAL, is_loopback, require_another
 from tm_cli.values.verdict import Verdict, format_fail_on
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph import Account, AccountFeatures, AccountLimits
+    from tm_cli.api.trafficmorph import Account, AccountLimits
     from tm_cli.sources.access_log import LoggedMix
-
-PINS = ("baseline_pins", "compare with a baseline of your choice")
-LIMITS = ("run_limits", "use limits of your own (`gate`)")
-AB_RUN = ("duet", "run against two targets (--against)")
-STEPS = ("steps", "judge the steps of a run (`gate.steps`)")
-WAITING = ("wait_for_target", "wait until the target answers (--wait-for-target)")
-VALUES = ("start_values", "fill in ${NAME} when a run starts")
-_OF_THE_LOAD = {
-    "waitForTarget": WAITING,
-    "warmup": ("warmup", "leave a warm-up out of the verdict (--warmup)"),
-    "stopEarly": ("stop_early", "end a run before its time (--stop-early)"),
-    "steps": ("journeys", "play several steps (`steps`)"),
-    "checks": ("checks", "check answers (`checks`)"),
-    "cookies": ("journeys", "keep cookies (`cookies`)"),
-    "followRedirects": ("journeys", "follow redirects (`followRedirects`)"),
-    "data": ("data", "fill in requests from data (`data`)"),
-    "httpVersion": ("http_versions", "choose the version of HTTP"),
-    "clientCertificate": ("client_certificates", "show a client certificate to the target"),
-    locustfiles.KEY: ("locustfiles", "play a locustfile"),
-}
-"""What the embedded server alone does, by the key in documents and starts."""
-
 
 USUAL_RATE = 1000.0
 """Requests per second; only for a curve that is higher the server's limit is read."""
 
-
-@dataclass(frozen=True, slots=True)
-class ComparisonOptions:
-    """What a run is compared with, and the thresholds of the settings files."""
-
-    baseline: int | None = None
-    against: str | None = None
-    thresholds: dict[str, Any] = field(default_factory=dict)
-
-    def document(self) -> dict[str, Any]:
-        """Return its part of the body of a start."""
-        fields = {
-            "baselineRunId": self.baseline,
-            "againstUrl": self.against,
-            "gate": self.thresholds or None,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
-
-    def remembered(self) -> dict[str, Any]:
-        """Return what `--last` needs of it."""
-        return {"baseline": self.baseline, "against": self.against}
-
-    @classmethod
-    def from_remembered(cls, document: Mapping[str, Any]) -> ComparisonOptions:
-        """Read it again; raises ValueError for what tm did not write."""
-        baseline, against = document.get("baseline"), document.get("against")
-        if type(baseline) not in (int, NoneType) or not isinstance(against, str | None):
-            raise ValueError("what it was compared with is not named")
-        return cls(baseline, against)
-
-    def flags(self) -> list[str]:
-        """Return the flags of `tm runs wait` for the same comparison."""
-        found = {"--baseline": self.baseline, "--against": self.against}
-        return [
-            word
-            for flag, value in found.items()
-            if value is not None
-            for word in (flag, str(value))
-        ]
-
-
-def read_comparison(
-    session: CommandContext, *, baseline: int | None, against: str | None, profiles: Sequence[str]
-) -> ComparisonOptions:
-    """Return what flags and files set; sends nothing.
-
-    Raises UsageError, and ConfigurationError when a settings file is ignored.
-    """
-    if baseline is not None and against is not None:
-        raise UsageError(
-            "--baseline and --against contradict each other",
-            hint="with --against the run is compared with the other target, not with a run",
-        )
-    for flag, value in (("--baseline", baseline), ("--against", against)):
-        if value is not None and len(profiles) != 1:
-            raise UsageError(f"{flag} needs exactly one PROFILE")
-    session.settings.require_all_files()
-    thresholds = {name: value for name, (value, _) in session.settings.thresholds.items()}
-    return ComparisonOptions(baseline, None if against is None else check_url(against), thresholds)
-
-
-def require_support(
-    session: CommandContext,
-    comparison: ComparisonOptions,
-    load: Mapping[str, Any],
-    *,
-    documents: Sequence[Mapping[str, Any]] = (),
-    ending: str = "; nothing was started",
-) -> None:
-    """Refuse before anything is sent what the server would leave out in silence.
-
-    `load` are the keys of a start that are about the load; `documents` may have such keys and
-    thresholds as well. Raises Refused when the server lacks what is asked for, and UsageError when
-    a document's own target is the one to compare it with.
-    """
-    for document in documents:
-        require_another(comparison.against, str(document["endpointUrl"]))
-    needs = []
-    if comparison.baseline is not None:
-        needs.append(PINS)
-    if comparison.against is not None:
-        needs.append(AB_RUN)
-    gates = [comparison.thresholds, *(document.get("gate") or {} for document in documents)]
-    needs += [LIMITS] * any(gates) + [STEPS] * any("steps" in gate for gate in gates)
-    if any(needs_filling(document) for document in documents):
-        needs.append(VALUES)
-    for key, feature in _OF_THE_LOAD.items():
-        is_off = load.get(key) is False
-        if load.get(key) or (not is_off and any(document.get(key) for document in documents)):
-            needs.append(feature)
-    require_features(session, needs, ending=ending)
-
-
-def require_features(
-    session: CommandContext, needs: Sequence[tuple[str, str]], *, ending: str = ""
-) -> None:
-    """Raise Refused unless the server says that it can do all of `needs`."""
-    if not needs:
-        return
-    features = _features(session)
-    for name, words in needs:
-        if getattr(features, name, None) is not True:
-            raise Refused(
-                f"this server cannot {words}{ending}",
-                hint="the embedded server can: TM_BASE_URL=local",
-                code="not_supported",
-            )
-
-
-def _features(session: CommandContext) -> AccountFeatures | None:
-    try:
-        return session.account.features
-    except HttpError as error:
-        if error.status == 404:  # an early server, which can do none of it
-            return None
-        raise
+_WARNING = "warning"
+"""In the details of a run: what its start has found."""
 
 
 def _document(session: CommandContext, text: str) -> dict[str, Any] | None:
     from tm_cli.backends.trafficmorph.profile_documents import read_document
 
     return read_document(session.context.cwd / text) if names_document(text) else None
-
-
-@dataclass(frozen=True, slots=True)
-class StartRequest:
-    profiles: tuple[str, ...]
-    region: str | None = None
-    tags: tuple[str, ...] = ()
-    comparison: ComparisonOptions = field(default_factory=ComparisonOptions)
-    wait_for_target: float | None = None
-    warmup: float | None = None
-    stop_early: bool | None = None
-    commit: str | None = None
-    parallel: int | None = None
-    document: Mapping[str, Any] | None = None
-    """A profile that is in no file; `profiles` then holds what the user wrote for it."""
-    serves: bool = False
-    """Whether tm starts the target itself."""
-    access_log: LoggedMix | None = None
-    """The traffic that the run's mix of requests is compared with."""
-    locustfile: Mapping[str, Any] | None = None
-    """Where a server on this machine finds the locustfile of the profile."""
-
-    @property
-    def load(self) -> dict[str, Any]:
-        """What the body of a start says about how to run."""
-        own = {
-            "waitForTarget": self.wait_for_target,
-            "warmup": self.warmup,
-            "stopEarly": self.stop_early,
-        }
-        return {name: value for name, value in own.items() if value is not None}
-
-    @property
-    def terms(self) -> dict[str, Any]:
-        """What it says about how to run and how to judge."""
-        located = {locustfiles.KEY: self.locustfile} if self.locustfile else {}
-        return self.comparison.document() | self.load | located
-
-
-def read_request(
-    session: CommandContext,
-    profiles: Sequence[str],
-    chosen: StartOptions,
-    *,
-    parallel: int | None = None,
-    document: Mapping[str, Any] | None = None,
-    serves: bool = False,
-) -> StartRequest:
-    """Return what the options of a start ask for; sends nothing. Raises as `read_comparison`."""
-    return StartRequest(
-        profiles=tuple(profiles),
-        region=session.setting("region", chosen.region),
-        tags=read_tags(chosen.tag or []),
-        comparison=read_comparison(
-            session, baseline=chosen.baseline, against=chosen.against, profiles=profiles
-        ),
-        wait_for_target=session.setting("wait_for_target", chosen.wait_for_target),
-        warmup=session.setting("warmup", chosen.warmup),
-        stop_early=session.setting("stop_early", _as_text(chosen.stop_early)),
-        commit=session.setting("commit", None),
-        parallel=parallel,
-        document=document,
-        serves=serves,
-        access_log=_read_access_log(session, chosen.access_log),
-    )
-
-
-def _read_access_log(session: CommandContext, file: str | None) -> LoggedMix | None:
-    if file is None:
-        return None
-    from tm_cli.commands.profiles.new import explained, read_log
-    from tm_cli.sources.drift import comparable
-
-    with explained(file):
-        return comparable(read_log(session, file))
-
-
-_WARNING = "warning"
-"""In the details of a run: what its start has found."""
-
-
-def _as_text(flag: bool | None) -> str | None:
-    return None if flag is None else str(flag)
 
 
 class RunGate(GateCommand[TrafficMorphRuns]):
@@ -445,7 +225,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         """Have the server wait for a service that tm starts, where it can."""
         if not request.serves or request.wait_for_target is not None:
             return request
-        can_wait = getattr(_features(self.session), WAITING[0], None) is True
+        can_wait = getattr(features_of(self.session), WAITING[0], None) is True
         return replace(request, wait_for_target=READY_WAIT) if can_wait else request
 
     def _fills_in(self, profile: Profile) -> bool:
@@ -455,7 +235,7 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         """
         if not needs_filling(profile.document()):
             return False
-        features = _features(self.session)
+        features = features_of(self.session)
         if features is None or features.start_values is not True:
             return False
         if self.server != LOCAL and not is_loopback(self.server):

@@ -8,7 +8,8 @@ from typing import Any
 
 from tm_cli.cli.options import GateOptions, StartOptions
 from tm_cli.cli.session import CommandContext
-from tm_cli.commands.runs.gate import RunGate, StartRequest, read_request
+from tm_cli.commands.runs.gate import RunGate
+from tm_cli.commands.runs.request import StartRequest, read_request
 from tm_cli.commands.shared.follow import FollowedRun, WaitBehavior, follow_to_the_end
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode

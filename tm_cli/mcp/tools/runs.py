@@ -16,7 +16,8 @@ TAG = r"^[A-Za-z0-9._-]+$"
 
 def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
     """Start a run once; with `wait`, follow it to its verdict."""
-    from tm_cli.commands.runs.gate import RunGate, read_request
+    from tm_cli.commands.runs.gate import RunGate
+    from tm_cli.commands.runs.request import read_request
     from tm_cli.commands.runs.target import TargetRequest
     from tm_cli.commands.shared.gate import start_and_wait, start_only
 
@@ -38,7 +39,8 @@ def start_run(session: CallSession, arguments: dict[str, Any]) -> int:
 
 def wait_run(session: CallSession, arguments: dict[str, Any]) -> int:
     """Follow a run that was started before to its verdict."""
-    from tm_cli.commands.runs.gate import ComparisonOptions, RunGate
+    from tm_cli.commands.runs.gate import RunGate
+    from tm_cli.commands.runs.request import ComparisonOptions
     from tm_cli.commands.shared.gate import wait_for
 
     gate, runs = shared.read_run_gate(session, arguments), RunGate(session)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from tm_cli.server.engine.http1.client import TargetClient
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.journeys.client import JourneyClient
 from tm_cli.server.engine.played import Played
-from tm_cli.server.engine.sender import TargetClient
 
 if TYPE_CHECKING:
     from tm_cli.server.engine.locustfiles.visitors import Scenario

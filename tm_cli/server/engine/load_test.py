@@ -19,13 +19,14 @@ from locust.env import Environment
 
 from tm_cli.server.engine.clients import Client, client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
+from tm_cli.server.engine.http1.client import TargetClient
 from tm_cli.server.engine.job import EngineJob, JobError
 from tm_cli.server.engine.protocol import Events, Patience
 from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
-from tm_cli.server.engine.sender import Sender, SlotQueue, TargetClient
+from tm_cli.server.engine.sender import Sender, SlotQueue
 
 StartSlots = Callable[[Callable[[], None], int], object]
 """Has so many slots run a function that never returns; they live as long as what it returns."""

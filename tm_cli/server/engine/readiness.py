@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from gevent.event import Event
 
+from tm_cli.server.engine.http1.client import TargetClient
 from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget
 from tm_cli.server.engine.protocol import Events
-from tm_cli.server.engine.sender import TargetClient
 from tm_cli.values.failures import failure_meaning
 
 _PAUSE = 1.0  # seconds between two attempts

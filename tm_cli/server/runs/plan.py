@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
+from tm_cli.server.engine.http1.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import (
     Against,
     EngineJob,

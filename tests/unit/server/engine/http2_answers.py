@@ -21,9 +21,9 @@ from h2.events import RequestReceived, StreamEnded  # noqa: E402
 from h2.settings import SettingCodes, Settings  # noqa: E402
 from hyperframe.frame import GoAwayFrame, RstStreamFrame  # noqa: E402
 
+from tm_cli.server.engine.http1.client import TargetClient  # noqa: E402
 from tm_cli.server.engine.http2.client import Http2Client  # noqa: E402
 from tm_cli.server.engine.job import EngineJob  # noqa: E402
-from tm_cli.server.engine.sender import TargetClient  # noqa: E402
 
 SENT: list[str] = []
 

@@ -13,10 +13,10 @@ from hdrh.histogram import HdrHistogram
 from tests.unit.server.engine.engine_process import EngineProcess, RequestTarget, job
 from tests.unit.server.engine.raw_target import Line, RawTarget, listening, silent
 from tm_cli.server.engine import connections
-from tm_cli.server.engine.connections import ConnectionPool
+from tm_cli.server.engine.http1.client import TargetClient
+from tm_cli.server.engine.http1.connections import ConnectionPool
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.job import RequestTarget as Aim
-from tm_cli.server.engine.sender import TargetClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 A, B, C = "127.0.0.1", "127.0.0.2", "127.0.0.3"

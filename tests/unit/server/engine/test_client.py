@@ -9,11 +9,11 @@ import gevent
 import gevent.socket
 import pytest
 
-from tm_cli.server.engine.connections import Address, Connection
+from tm_cli.server.engine.http1.connections import Address, Connection
 
 PROBE = """
 import socket
-from tm_cli.server.engine.connections import ConnectionPool
+from tm_cli.server.engine.http1.connections import ConnectionPool
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 
 with socket.create_server(("127.0.0.1", 0)) as listener:

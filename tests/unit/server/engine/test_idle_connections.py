@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.server.engine.engine_process import EngineProcess, RequestTarget, job
 from tests.unit.server.engine.raw_target import Line, RawTarget
-from tm_cli.server.engine.connections import MAX_IDLE, ConnectionPool
+from tm_cli.server.engine.http1.connections import MAX_IDLE, ConnectionPool
 from tm_cli.server.engine.job import RequestTarget as Aim
 
 pytestmark = pytest.mark.process

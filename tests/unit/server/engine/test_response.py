@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from tm_cli.server.engine.response import (
+from tm_cli.server.engine.http1.response import (
     MAX_FIELDS,
     MAX_HEAD,
     MAX_INTERIM,

@@ -6,7 +6,8 @@ import pytest
 
 from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.schedule import RequestPlan, Sides
-from tm_cli.server.engine.sender import Due, Sender, SlotQueue, TimeLimit
+from tm_cli.server.engine.sender import Due, Sender, SlotQueue
+from tm_cli.server.engine.time_limit import TimeLimit
 from tm_cli.values.load_curve import Curve
 
 

@@ -8,7 +8,8 @@ from gevent import Timeout
 from gevent.lock import Semaphore
 
 from tm_cli import __version__
-from tm_cli.server.engine.connections import Connection, ConnectionPool
+from tm_cli.server.engine.http1.connections import Connection, ConnectionPool
+from tm_cli.server.engine.http1.response import HTTPConnectionClosed
 from tm_cli.server.engine.http2.connection import (
     EndedByTarget,
     Headers,
@@ -17,7 +18,6 @@ from tm_cli.server.engine.http2.connection import (
     Unprocessed,
 )
 from tm_cli.server.engine.job import EngineJob, RequestTarget
-from tm_cli.server.engine.response import HTTPConnectionClosed
 from tm_cli.server.engine.templates import BadValue, Template, in_header, in_url
 from tm_cli.values.failures import UNEXPECTED_STATUS
 

@@ -26,7 +26,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from tm_cli.server.engine.response import (
+from tm_cli.server.engine.http1.response import (
     MAX_INTERIM,
     CpuBudget,
     HTTPConnectionClosed,

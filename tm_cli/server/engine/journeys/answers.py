@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Self
 
-from tm_cli.server.engine.response import FOLD, Response
+from tm_cli.server.engine.http1.response import FOLD, Response
 from tm_cli.values.failures import CHECK_FAILED, EXTRACTION_FAILED
 from tm_cli.values.journeys.json_path import JsonPath, find_in_json, parse_json_path
 

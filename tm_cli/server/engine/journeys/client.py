@@ -11,15 +11,15 @@ import gevent
 from gevent import Timeout
 
 from tm_cli import __version__
+from tm_cli.server.engine.http1.response import Response
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.journeys.answers import MOST_KEPT, Answer, extract, fields_of
 from tm_cli.server.engine.journeys.cookies import CookieJar
 from tm_cli.server.engine.journeys.plan import FOR_ALL_ORIGINS, Journey, Step, Think
 from tm_cli.server.engine.journeys.sites import Owned, Sites
 from tm_cli.server.engine.played import Played, StepResult
-from tm_cli.server.engine.response import Response
-from tm_cli.server.engine.sender import TimeLimit
 from tm_cli.server.engine.templates import BadValue, Template, in_header, in_url
+from tm_cli.server.engine.time_limit import TimeLimit
 from tm_cli.values.failures import MISSING_VALUE, UNEXPECTED_STATUS
 
 _WITH_CONTENT = {"POST", "PUT", "PATCH"}

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urljoin
 
-from tm_cli.server.engine.connections import Connection, ConnectionPool
+from tm_cli.server.engine.http1.connections import Connection, ConnectionPool
+from tm_cli.server.engine.http1.response import HTTPConnectionClosed, Response
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.journeys.plan import Step
-from tm_cli.server.engine.response import HTTPConnectionClosed, Response
 
 _IDLE = 0.5  # seconds after which a connection counts as idle
 _REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections that were idle

@@ -7,9 +7,9 @@ import pytest
 
 from tests.unit.server.engine.journeys.site import Asked, Says, WebSite
 from tm_cli.server.engine.clients import client_for
+from tm_cli.server.engine.http1.client import TargetClient
 from tm_cli.server.engine.job import EngineJob, Origin
 from tm_cli.server.engine.played import Played
-from tm_cli.server.engine.sender import TargetClient
 
 Answer = Callable[[Asked], Says | str]
 

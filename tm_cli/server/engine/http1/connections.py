@@ -11,7 +11,7 @@ import gevent
 from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
-from tm_cli.server.engine.client_certificate import UnusableCertificate, load_certificate
+from tm_cli.server.engine.http1.client_certificate import UnusableCertificate, load_certificate
 from tm_cli.server.engine.job import JobError, RequestTarget
 from tm_cli.server.profiles import ClientCertificate
 from tm_cli.values.urls import certificate_name
