@@ -22,8 +22,8 @@ STAMP = VENV / "made-from"
 CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 
-WORKERS = str((os.cpu_count() or 1) + 1)
-"""One more than there are cores: many tests wait for the processes that they have started."""
+WORKERS = str((os.cpu_count() or 1) + 2)
+"""Two more than there are cores: many tests wait for the processes that they have started."""
 IN_PARALLEL = ("--numprocesses", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder")
 """Files in the order of tests/tiers.py: those with the fewest tests are the longest."""
 

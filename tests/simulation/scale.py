@@ -1,6 +1,6 @@
 """How much the fault engine plays, and from which seeds on.
 
-`TM_FAULT_SCALE` is the part of each full size that is played: 0.1 by default, 0.2 in `.ci/run`.
+`TM_FAULT_SCALE` is the part of each full size that is played: 0.1 by default and in `.ci/run`.
 The seeds are others for each commit, and the same whenever it is tested.
 `TM_FAULT_SEED=n` replays one, and `TM_FAULT_FIRST_SEED=n` a whole run, which prints its first seed.
 """

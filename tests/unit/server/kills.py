@@ -16,8 +16,8 @@ from tests.unit.server.run_records import RunRecords
 from tests.unit.server.running_server import body, eventually
 from tests.unit.server.victims import AT_ONCE, DURATION, NOTICED, RATE, Victim, check_end
 
-KILLS_IN_ROUND = 20
 SERVER_DEATHS = 4
+KILLS_IN_ROUND = 2 * (2 * SERVER_DEATHS + 2)
 LATEST = 7.5  # an engine that dies later may have done its work
 PATIENCE = 60.0  # with a busy machine
 
@@ -36,10 +36,10 @@ class House:
         self._profiles = {}
         self._victims = []
 
-    def play_round(self, seed, latest):
+    def play_round(self, seed, latest, deaths):
         """All the lives of a round; servers die up to `latest` seconds after a first request."""
         chance = random.Random(f"{seed} with {self._workers}")
-        for _ in range(SERVER_DEATHS):
+        for _ in range(deaths):
             self.lose_server(chance, latest)
         self.lose_engines(chance)
 
@@ -176,22 +176,22 @@ def sleep_until(moment):
     time.sleep(max(0.0, moment - time.monotonic()))
 
 
-def play(directory, seeds, *, latest):
+def play(directory, seeds, *, latest, deaths=SERVER_DEATHS):
     """Play a round for each seed; return the number of kills. A failure names its seed."""
     with CountingTarget() as target:
         houses = [House(directory / str(n), target, workers=n) for n in (1, 2)]
         try:
             for seed in seeds:
-                _play_round(houses, seed, latest)
+                _play_round(houses, seed, latest, deaths)
         finally:
             for house in houses:
                 house.close()
     return sum(house.kills for house in houses)
 
 
-def _play_round(houses, seed, latest):
+def _play_round(houses, seed, latest, deaths):
     with ThreadPoolExecutor(len(houses)) as pool:
-        rounds = [pool.submit(house.play_round, seed, latest) for house in houses]
+        rounds = [pool.submit(house.play_round, seed, latest, deaths) for house in houses]
     for house, played in zip(houses, rounds, strict=True):
         if error := played.exception():
             error.add_note(house.complaints)
