@@ -12,7 +12,7 @@ from hdrh.histogram import HdrHistogram
 
 from tests.unit.server.engine.engine_process import EngineProcess, RequestTarget, job
 from tests.unit.server.engine.raw_target import Line, RawTarget, listening, silent
-from tm_cli.server.engine import connections
+from tm_cli.server.engine.http1 import connections
 from tm_cli.server.engine.http1.client import TargetClient
 from tm_cli.server.engine.http1.connections import ConnectionPool
 from tm_cli.server.engine.job import EngineJob
