@@ -7,9 +7,10 @@ from functools import partial
 from gevent import Timeout
 from gevent.lock import RLock
 
-from tm_cli.server.engine.http1.connections import Connection, ConnectionPool
+from tm_cli.server.engine.http1.connections import REPEATABLE, Connection
 from tm_cli.server.engine.http1.requests import RequestTemplate
 from tm_cli.server.engine.http1.response import HTTPConnectionClosed, Response, SpeaksHTTP2
+from tm_cli.server.engine.http1.site import Site
 from tm_cli.server.engine.http2.client import Http2Client
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.templates import BadValue
@@ -20,9 +21,6 @@ _UPGRADE_REQUIRED = 426
 _CLEAR_SIGNS = {SpeaksHTTP2.__name__, _UPGRADE_REQUIRED}
 _SIGNS_OF_HTTP2 = {*_CLEAR_SIGNS, "SSLError", HTTPConnectionClosed.__name__}
 """The first results of a target that may speak HTTP/2 alone, the last two under TLS."""
-_REPEATABLE = {"GET", "HEAD", "OPTIONS"}
-_IDLE = 0.5  # seconds after which a connection counts as idle
-_REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections that were idle
 
 
 class TargetClient:
@@ -48,27 +46,21 @@ class TargetClient:
         is_constant = not self._request.names & self._variables.names
         self._send_constant = partial(self._send, self._request.render()) if is_constant else None
         self._has_body = job.method != "HEAD"
-        self._may_repeat = job.method in _REPEATABLE
+        self._may_repeat = job.method in REPEATABLE
         self._time_limit = TimeLimit(job.timeout)
         self._expected = job.expect_status
-        self._sent = 0
-        self.repeated = 0
         self.bodies: Counter[str] = Counter()
         self.error: Exception | None = None
-        # workers that all begin with the same address would favour it
-        self._pool = ConnectionPool(
-            target,
-            most=job.slots // len(job.targets),
-            timeout=job.timeout,
-            first=job.share.index,
-            ca_file=job.ca_file,
-            certificate=job.client_certificate,
-        )
+        self._site = Site(job, target, is_target=True)
+
+    @property
+    def repeated(self) -> int:
+        return self._http2.repeated if self._http2 else self._site.repeated
 
     @property
     def requests(self) -> dict[str, int]:
         """The requests by address, also of those that got none."""
-        counts = self._pool.requests
+        counts = self._site.pool.requests
         for name, count in self._http2.requests.items() if self._http2 else ():
             counts[name] = counts.get(name, 0) + count
         return counts
@@ -92,7 +84,7 @@ class TargetClient:
         return 0 if result in _SIGNS_OF_HTTP2 and self._switched(result) else result
 
     def close(self) -> None:
-        self._pool.close()
+        self._site.pool.close()
         if self._http2:
             self._http2.close()
 
@@ -112,7 +104,7 @@ class TargetClient:
 
     def _over_http2(self, http2: Http2Client, number: int) -> int | str:
         result = http2.send(number)
-        self.bodies, self.repeated, self.error = http2.bodies, http2.repeated, http2.error
+        self.bodies, self.error = http2.bodies, http2.error
         return result
 
     def _switched(self, sign: int | str) -> Http2Client | None:
@@ -141,51 +133,16 @@ class TargetClient:
         return type(self.error).__name__
 
     def _connect(self) -> int:
-        self._pool.give_back(self._pool.take())
+        self._site.pool.give_back(self._site.pool.take())
         return 0
 
     def _send(self, request: bytes) -> int | str:
-        self._sent += 1
-        connection = self._pool.take()
-        try:
-            return self._received(connection, request)
-        except HTTPConnectionClosed:
-            if not self._was_closed_idle(connection):
-                raise
-        self.repeated += 1
-        return self._received(self._pool.take(new=True), request)
-
-    def _was_closed_idle(self, connection: Connection) -> bool:
-        return (
-            self._may_repeat
-            and (connection.idle_for or 0.0) >= _IDLE
-            and self.repeated <= _REPEATED_SHARE * self._sent
-        )
-
-    def _received(self, connection: Connection, request: bytes) -> int | str:
-        try:
-            response = self._exchange(connection, request)
-        except BaseException:
-            self._pool.drop(connection)
-            raise
-        if response.is_reusable:
-            self._pool.give_back(connection)
-        else:
-            self._pool.drop(connection)
+        response = self._site.exchange(request, self._response, may_repeat=self._may_repeat)
         status = response.status
         if self._expected and status < 400 and status not in self._expected:
             return f"{UNEXPECTED_STATUS} {status}"
         self.bodies[str(status)] += response.body_size
         return status
 
-    def _exchange(self, connection: Connection, request: bytes) -> Response:
-        response = Response(connection, has_body=self._has_body)
-        try:
-            connection.send(request)
-        except (BrokenPipeError, ConnectionResetError):
-            # a target that does not want the body may have answered before it closed
-            response.read()
-            response.is_reusable = False
-        else:
-            response.read()
-        return response
+    def _response(self, connection: Connection) -> Response:
+        return Response(connection, has_body=self._has_body)

@@ -4,7 +4,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import certifi
 import gevent
@@ -12,7 +12,7 @@ from gevent import socket
 from gevent.ssl import SSLContext, SSLSocket, create_default_context
 
 from tm_cli.server.engine.http1.client_certificate import UnusableCertificate, load_certificate
-from tm_cli.server.engine.job import JobError, RequestTarget
+from tm_cli.server.engine.job import EngineJob, JobError, RequestTarget
 from tm_cli.server.profiles import ClientCertificate
 from tm_cli.values.urls import certificate_name
 
@@ -106,6 +106,20 @@ class Connection:
         self.sock.close()
 
 
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods whose requests may be sent again."""
+_IDLE = 0.5  # seconds after which a connection counts as idle
+_REPEATED_SHARE = 0.05  # of all requests; more is not explained by connections that were idle
+
+
+def was_closed_idle(idle_for: float, repeated: int, sent: int) -> bool:
+    """Whether a connection that was closed without an answer was closed because it was idle.
+
+    RFC 9112, section 9.3.1, then lets a client send a safe request again.
+    """
+    return idle_for >= _IDLE and repeated <= _REPEATED_SHARE * sent
+
+
 class ConnectionPool:
     """Lends a connection for each request, to the addresses in turn from number `first` on.
 
@@ -135,6 +149,27 @@ class ConnectionPool:
         self._addresses = [each for text in unique for each in _look_up(text, target)]
         # half of a request's time is left for the last address
         self._patience = min(PATIENCE, timeout / 2 / max(1, len(unique)))
+
+    @classmethod
+    def for_job(
+        cls,
+        job: EngineJob,
+        target: RequestTarget,
+        *,
+        certificate: ClientCertificate | None = None,
+        protocol: str = "http/1.1",
+    ) -> Self:
+        """The pool for one of the job's targets, or another origin of its steps."""
+        return cls(
+            target,
+            most=job.slots // len(job.targets),
+            timeout=job.timeout,
+            # workers that all begin with the same address would favour it
+            first=job.share.index,
+            ca_file=job.ca_file,
+            certificate=certificate,
+            protocol=protocol,
+        )
 
     @property
     def requests(self) -> dict[str, int]:

@@ -8,7 +8,12 @@ from gevent import Timeout
 from gevent.lock import Semaphore
 
 from tm_cli import __version__
-from tm_cli.server.engine.http1.connections import Connection, ConnectionPool
+from tm_cli.server.engine.http1.connections import (
+    REPEATABLE,
+    Connection,
+    ConnectionPool,
+    was_closed_idle,
+)
 from tm_cli.server.engine.http1.response import HTTPConnectionClosed
 from tm_cli.server.engine.http2.connection import (
     EndedByTarget,
@@ -24,9 +29,6 @@ from tm_cli.values.failures import UNEXPECTED_STATUS
 _WITH_CONTENT = {"POST", "PUT", "PATCH"}
 _OF_A_CONNECTION = {"host", "connection", "keep-alive", "proxy-connection", "upgrade", "te"}
 """Headers of HTTP/1.1 alone; that of the host has a name of its own."""
-_REPEATABLE = {"GET", "HEAD", "OPTIONS"}
-_IDLE = 0.5  # seconds after which a connection counts as idle
-_REPEATED_SHARE = 0.05  # of all requests
 _ATTEMPTS = 10  # of a request that the target has not looked at
 
 
@@ -80,7 +82,7 @@ class Http2Client:
         self._variables = job.variables
         is_constant = not self._request.names & self._variables.names
         self._constant = self._request.render({}) if is_constant else None
-        self._may_repeat = job.method in _REPEATABLE
+        self._may_repeat = job.method in REPEATABLE
         self._timeout = job.timeout
         self._expected = job.expect_status
         self._is_tls = target.is_tls
@@ -93,14 +95,8 @@ class Http2Client:
         self.repeated = 0
         self.bodies: Counter[str] = Counter()
         self.error: Exception | None = None
-        self._pool = ConnectionPool(
-            target,
-            most=job.slots // len(job.targets),
-            timeout=job.timeout,
-            first=job.share.index,
-            ca_file=job.ca_file,
-            certificate=job.client_certificate,
-            protocol="h2",
+        self._pool = ConnectionPool.for_job(
+            job, target, certificate=job.client_certificate, protocol="h2"
         )
 
     @property
@@ -141,7 +137,7 @@ class Http2Client:
         self._sent += 1
         for left in reversed(range(_ATTEMPTS)):
             connection = self._take()
-            was_idle = connection.idle_for >= _IDLE
+            idle_for = connection.idle_for
             self._by_address[connection.address] += 1
             try:
                 stream = connection.exchange(headers, body)
@@ -149,15 +145,15 @@ class Http2Client:
                 if not left:
                     raise
             except HTTPConnectionClosed:
-                if not (left and was_idle and self._may_send_again()):
+                if not (left and self._may_repeat and self._was_closed_idle(idle_for)):
                     raise
             else:
                 return self._result(stream.status, stream.body_size)
             self.repeated += 1
         raise AssertionError("the last attempt returns or raises")
 
-    def _may_send_again(self) -> bool:
-        return self._may_repeat and self.repeated <= _REPEATED_SHARE * self._sent
+    def _was_closed_idle(self, idle_for: float) -> bool:
+        return was_closed_idle(idle_for, self.repeated, self._sent)
 
     def _result(self, status: int, body_size: int) -> int | str:
         if self._expected and status < 400 and status not in self._expected:

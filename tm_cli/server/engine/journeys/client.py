@@ -11,19 +11,20 @@ import gevent
 from gevent import Timeout
 
 from tm_cli import __version__
+from tm_cli.server.engine.http1.connections import REPEATABLE
 from tm_cli.server.engine.http1.response import Response
+from tm_cli.server.engine.http1.site import Owned
 from tm_cli.server.engine.job import EngineJob, RequestTarget
 from tm_cli.server.engine.journeys.answers import MOST_KEPT, Answer, extract, fields_of
 from tm_cli.server.engine.journeys.cookies import CookieJar
 from tm_cli.server.engine.journeys.plan import FOR_ALL_ORIGINS, Journey, Step, Think
-from tm_cli.server.engine.journeys.sites import Owned, Sites
+from tm_cli.server.engine.journeys.sites import Sites
 from tm_cli.server.engine.played import Played, StepResult
 from tm_cli.server.engine.templates import BadValue, Template, in_header, in_url
 from tm_cli.server.engine.time_limit import TimeLimit
 from tm_cli.values.failures import MISSING_VALUE, UNEXPECTED_STATUS
 
 _WITH_CONTENT = {"POST", "PUT", "PATCH"}
-_REPEATABLE = {"GET", "HEAD", "OPTIONS"}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _OF_CONTENT = {"content-type", "content-encoding", "content-language"}
 
@@ -209,7 +210,7 @@ class _Exchange:
                 keep=MOST_KEPT + 1 if self._step.needs_body else 0,
             ),
             self._owned,
-            may_repeat=self._method in _REPEATABLE,
+            may_repeat=self._method in REPEATABLE,
         )
         if self._jar is not None:
             set_by = [value for name, value in fields_of(response.head) if name == "set-cookie"]
