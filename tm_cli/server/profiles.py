@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,8 +65,9 @@ class DataSource(Wire):
     mode: Mode | None = None
     csv: str
 
-    def read(self) -> DataSet:
-        """Raises ValueError, which names the data set, line and column."""
+    @cached_property
+    def data_set(self) -> DataSet:
+        """What the text holds; raises ValueError, which names the data set, line and column."""
         try:
             return read_data_set(self.name, self.csv, self.mode)
         except InvalidData as problem:

@@ -139,7 +139,7 @@ class Service:
             clock.sleep(LOOK_EVERY)
 
     def end(self) -> None:
-        """End it and all its processes, at once if a signal comes meanwhile."""
+        """End it and all its processes, at once if a signal comes during that."""
         self._is_over.set()
         try:
             self.process.end(PATIENCE)

@@ -252,9 +252,9 @@ class EngineJob(BaseModel):
 
     @cached_property
     def variables(self) -> VisitorVariables:
-        """What each arrival takes from the data; drawn anew in each run, alike on all workers."""
+        """What each arrival takes from the data; another draw in each run, alike on all workers."""
         seed = int.from_bytes(hashlib.sha256(self.run_id.encode()).digest()[:4])
-        data = [source.read() for source in self.data]
+        data = [source.data_set for source in self.data]
         sides = 2 if self.against else 1
         return VisitorVariables(data, seed=seed, sides=sides, shared=self.tokens)
 

@@ -93,7 +93,7 @@ def _require_one_way_of_playing(fields: ProfileFields) -> None:
 
 def _require_values(fields: ProfileFields) -> None:
     """Refuse macros that nothing fills in: they would be sent as they are written."""
-    names = {column for source in fields.data for column in source.read().columns}
+    names = {column for source in fields.data for column in source.data_set.columns}
     texts = {
         "targetUrl": fields.target_url,
         "requestBody": fields.request_body or "",
@@ -296,7 +296,7 @@ def _further_traits(fields: ProfileFields) -> dict[str, str]:
 
     Modules that a locustfile imports are not known.
     """
-    data = [[source.read().mode, source.csv] for source in fields.data]
+    data = [[source.data_set.mode, source.csv] for source in fields.data]
     file = fields.locustfile
     played = [file.sha256, sorted(file.classes), sorted(file.tags)] if file else []
     journey = {

@@ -148,7 +148,7 @@ Redirects = Annotated[int, BeforeValidator(_read_with(read_redirects))]
 def _check_data(sources: list[DataSource]) -> list[DataSource]:
     if size_of(source.csv for source in sources) > LONGEST_CSV:
         raise ValueError(f"must have at most {LONGEST_CSV:,} bytes")
-    if column := repeated_column([source.read() for source in sources]):
+    if column := repeated_column([source.data_set for source in sources]):
         raise ValueError(f"has the column {column} twice; a macro has one value")
     return sources
 
