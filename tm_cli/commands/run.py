@@ -95,17 +95,16 @@ def run(
     with wait_options.open(session, serves=serves) as behavior:
         [target], document = read_load(session, [target], rate, duration, host)
         document = document or profile_of(target, None, None, cwd=session.context.cwd)
-        from tm_cli.commands.runs.target import read_target
+        from tm_cli.commands.runs.target import read_gate
 
-        profiles = [] if document else [target]
-        observed = read_target(
-            session, target_options, profiles, wait_for_target=start_options.wait_for_target
-        )
-        gate = gate_options.read(
+        observed, gate = read_gate(
             session,
-            checks=options.with_assert_setting(session, checks, observed.names),
-            metrics=observed.names,
-            abort_if=options.read_abort_if(session, abort_if),
+            [] if document else [target],
+            gate_options,
+            start_options,
+            target_options,
+            checks=checks,
+            abort_if=abort_if,
             confirm=confirm,
         )
         from tm_cli.commands.runs.gate import ShortGate

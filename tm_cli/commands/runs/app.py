@@ -85,20 +85,17 @@ def start(
         )
     serves = target_options.serve is not None
     with wait_options.open(session, fail_fast=fail_fast, serves=serves) as behavior:
-        from tm_cli.commands.runs.target import read_target
+        from tm_cli.commands.runs.target import read_gate
 
         profile, document = read_load(session, profile, rate, duration, host)
-        target = read_target(
+        observed, gate = read_gate(
             session,
-            target_options,
             profile if wait and document is None else [],
-            wait_for_target=start_options.wait_for_target,
-        )
-        gate = gate_options.read(
-            session,
-            checks=options.with_assert_setting(session, checks, target.names),
-            metrics=target.names,
-            abort_if=options.read_abort_if(session, abort_if),
+            gate_options,
+            start_options,
+            target_options,
+            checks=checks,
+            abort_if=abort_if,
             confirm=confirm,
         )
         from tm_cli.commands.runs.gate import RunGate
@@ -118,7 +115,7 @@ def start(
             check_reach(document["endpointUrl"], runs.server)
         if wait:
             plan = partial(runs.plan, request)
-            return start_and_wait(runs, gate, behavior, plan, prepare=target.prepare)
+            return start_and_wait(runs, gate, behavior, plan, prepare=observed.prepare)
         return start_only(runs, gate, partial(runs.plan, request))
 
 

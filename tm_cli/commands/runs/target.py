@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tm_cli.backends.trafficmorph.profile_documents import names_document, read_document
+from tm_cli.cli.options import read_abort_if, with_assert_setting
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.follow import FollowedRun
 from tm_cli.errors import ConfigurationError, TmError, UsageError
@@ -36,7 +37,7 @@ from tm_cli.values.urls import check_http_url, is_loopback
 
 if TYPE_CHECKING:
     from tm_cli.api.prometheus import PrometheusQuery
-    from tm_cli.cli.options import TargetOptions
+    from tm_cli.cli.options import GateOptions, StartOptions, TargetOptions
     from tm_cli.target.observed_runs import ObservedRuns
     from tm_cli.target.process_usage import Usage
 
@@ -192,7 +193,33 @@ class TargetRequest:
                 )
 
 
-def read_target(
+def read_gate(
+    session: CommandContext,
+    profiles: Sequence[str],
+    gate: GateOptions,
+    start: StartOptions,
+    target: TargetOptions,
+    *,
+    checks: list[str] | None,
+    abort_if: list[str] | None,
+    confirm: int,
+) -> tuple[TargetRequest, Gate]:
+    """Return what is asked of the target, and the gate, whose checks may be on its metrics.
+
+    Raises UsageError and ConfigurationError.
+    """
+    wait = start.wait_for_target
+    request = _read_target(session, target, profiles, wait_for_target=wait)
+    return request, gate.read(
+        session,
+        checks=with_assert_setting(session, checks, request.names),
+        metrics=request.names,
+        abort_if=read_abort_if(session, abort_if),
+        confirm=confirm,
+    )
+
+
+def _read_target(
     session: CommandContext,
     options: TargetOptions,
     profiles: Sequence[str],
