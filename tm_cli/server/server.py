@@ -25,14 +25,26 @@ from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.capture_sources.sources import CaptureSources
 from tm_cli.server.data_dir import DataDir, ServerInfo
+from tm_cli.server.domains.rule import DomainRule
+from tm_cli.server.domains.verification import DomainVerifier
 from tm_cli.server.locustfiles import Locustfiles
-from tm_cli.server.routes import account, capture_sources, history, noise, profiles, runs, workers
+from tm_cli.server.routes import (
+    account,
+    capture_sources,
+    domains,
+    history,
+    noise,
+    profiles,
+    runs,
+    workers,
+)
 from tm_cli.server.runner_class import runner_class
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.capture_sources import CaptureSourceStore
 from tm_cli.server.store.database import Database
+from tm_cli.server.store.domains import DomainStore
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
 from tm_cli.server.store.runs import RunStore
@@ -70,6 +82,7 @@ OPERATIONS = [
     *history.ROUTES,
     *noise.ROUTES,
     *account.ROUTES,
+    *domains.ROUTES,
     *capture_sources.ROUTES,
 ]
 
@@ -190,6 +203,8 @@ class EmbeddedServer:
         judge = Judge(history, runs, self._clock.now, calibrations)
         agents = Agents()
         ports = frozenset(endpoint.port for endpoint in self._endpoints)
+        targets = TargetRule(ports, self._options.allow_public_targets)
+        stored_domains = DomainStore(self._database, self._clock)
         return Services(
             profiles=ProfileStore(self._database, self._clock),
             history=history,
@@ -207,7 +222,7 @@ class EmbeddedServer:
                 concurrent_runs=quota.concurrent_runs,
                 look=judge.look,
             ),
-            targets=TargetRule(ports, self._options.allow_public_targets),
+            targets=targets,
             locustfiles=Locustfiles(
                 self._options.locustfiles,
                 takes_paths=self._is_private,
@@ -226,6 +241,14 @@ class EmbeddedServer:
                 self._options.capture_sources,
                 CaptureSourceStore(self._database, self._clock),
                 self._clock.monotonic,
+            ),
+            domains=stored_domains,
+            domain_rule=DomainRule(stored_domains.verified, self._options.require_verified_domains),
+            domain_verifier=DomainVerifier(
+                targets,
+                self._options.ca_file,
+                self._options.dns_server,
+                self._options.web_ports,
             ),
         )
 

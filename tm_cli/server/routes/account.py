@@ -27,7 +27,7 @@ async def get_account(request: Request) -> Response:
             "features": {
                 "remoteRegions": True,
                 "lifecycleScripts": False,
-                "domainVerificationRequired": False,
+                "domainVerificationRequired": services.domain_rule.required,
                 "baselinePins": True,
                 "runLimits": True,
                 "duet": True,
@@ -117,11 +117,6 @@ async def refuse(request: Request) -> Response:
 ROUTES = [
     Route("/account", get_account, methods=["GET"]),
     Route("/regions", list_regions, methods=["GET"]),
-    Route("/domains", list_nothing, methods=["GET"]),
-    Route("/domains", refuse, methods=["POST"]),
-    Route("/domains/{id}", refuse, methods=["DELETE"]),
-    Route("/domains/{id}/verify/dns", refuse, methods=["POST"]),
-    Route("/domains/{id}/verify/http", refuse, methods=["POST"]),
     Route("/variables-sets", list_nothing, methods=["GET"]),
     Route("/variables-sets", refuse, methods=["POST"]),
     Route("/variables-sets/{id}", refuse, methods=["GET", "PATCH", "DELETE"]),
