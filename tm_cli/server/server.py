@@ -23,16 +23,18 @@ from starlette.types import ASGIApp
 from tm_cli.runtime.announcement import IDENTITY_PATH
 from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
+from tm_cli.server.capture_sources.sources import CaptureSources
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.profiles import StoredProfile
-from tm_cli.server.routes import account, history, noise, profiles, runs, workers
+from tm_cli.server.routes import account, capture_sources, history, noise, profiles, runs, workers
 from tm_cli.server.runner_class import runner_class
 from tm_cli.server.runs.plan import prepare_run
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.schedules import READINESS_WAIT, Scheduler
 from tm_cli.server.store.calibrations import Calibrations
+from tm_cli.server.store.capture_sources import CaptureSourceStore
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
@@ -72,6 +74,7 @@ OPERATIONS = [
     *history.ROUTES,
     *noise.ROUTES,
     *account.ROUTES,
+    *capture_sources.ROUTES,
 ]
 
 
@@ -241,6 +244,11 @@ class EmbeddedServer:
             identity=IdentityProof(self._key),
             quota=quota,
             clock=self._clock,
+            capture_sources=CaptureSources(
+                self._options.capture_sources,
+                CaptureSourceStore(self._database, self._clock),
+                self._clock.monotonic,
+            ),
         )
 
     @property
