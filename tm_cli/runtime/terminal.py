@@ -123,7 +123,7 @@ class Terminal:
 
     @property
     def is_unread(self) -> bool:
-        """Whether standard output takes nothing any more: its reader has left, or its disk is full."""
+        """Whether standard output takes no more: its reader has left, or its disk is full."""
         return bool(getattr(self.out, "has_failed", False))
 
     def write_line(self, text: str) -> None:

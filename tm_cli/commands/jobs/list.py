@@ -22,6 +22,7 @@ from tm_cli.values.text import sanitize
 if TYPE_CHECKING:
     from tm_cli.api.strait import RunPage
 
+
 def run_table(terminal: Terminal, items: Sequence[Mapping[str, Any]]) -> str:
     """Return a row per run."""
     rows = []

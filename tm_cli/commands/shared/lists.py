@@ -56,19 +56,21 @@ def _document(item: Any) -> Mapping[str, Any]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ListView(Generic[T]):
     """How items are shown.
 
-    `columns` has the cells of a table by their head; a narrow terminal leaves out those in `least`,
-    the first one first. `fields` are the keys of `document`, what JSON has of an item; `computed`
-    are further ones that are there if they are asked for.
+    `columns` has the cells of a table by their head. A table leaves out those in `optional` that
+    are empty, and on a narrow terminal those in `least`, the first one first. `fields` are the keys
+    of `document`, what JSON has of an item; `computed` are further ones that are there if they are
+    asked for.
     """
 
     noun: str
     columns: Mapping[str, Callable[[T], object]]
     fields: Sequence[str]
     least: Sequence[str] = ()
+    optional: Sequence[str] = ()
     computed: Mapping[str, Callable[[T], Any]] = field(default_factory=dict)
     document: Callable[[T], Mapping[str, Any]] = _document
 
@@ -170,9 +172,7 @@ def _write_tables(
     return _write(session, items, lambda batch: _table(session, view, names, batch) + "\n")
 
 
-def _write(
-    session: CommandContext, items: Iterator[T], draw: Callable[[Sequence[T]], str]
-) -> int:
+def _write(session: CommandContext, items: Iterator[T], draw: Callable[[Sequence[T]], str]) -> int:
     """Write batch after batch until the end, or until their reader has left."""
     count = 0
     while (batch := list(islice(items, BATCH))) or not count:
@@ -189,10 +189,13 @@ def _table(
     from tm_cli.render.tables import columns
 
     if names is not None:
-        rows = [[value_text(view.value(item, name)) for name in names] for item in items]
-        return columns(session.terminal, [_head(name) for name in names], rows)
-    cells = [[cell(item) for cell in view.columns.values()] for item in items]
-    return columns(session.terminal, tuple(view.columns), cells, least=view.least)
+        chosen = [[value_text(view.value(item, name)) for name in names] for item in items]
+        return columns(session.terminal, [_head(name) for name in names], chosen)
+    cells = {title: [cell(item) for item in items] for title, cell in view.columns.items()}
+    head = [title for title in cells if title not in view.optional or any(cells[title])]
+    rows = list(zip(*(cells[title] for title in head), strict=True))
+    least = [title for title in view.least if title in head]
+    return columns(session.terminal, head, rows, least=least)
 
 
 def _head(name: str) -> str:
