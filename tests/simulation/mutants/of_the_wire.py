@@ -5,7 +5,7 @@ from tests.simulation.mutants.mutant import Mutant
 ANSWERS = "tm_cli.api.responses"
 JSON = "tm_cli.api.strict_json"
 TRANSPORT = "tm_cli.api.transport"
-CLIENT = "tm_cli.api.trafficmorph"
+CLIENT = "tm_cli.api.trafficmorph.client"
 POSTED = 'return self._send(read, "POST", path, body)'
 
 MUTANTS = (
@@ -84,7 +84,7 @@ MUTANTS = (
     ),
     Mutant(
         "mistyped-run-id",
-        "tm_cli.api.trafficmorph",
+        "tm_cli.api.trafficmorph.fields",
         "_row_run_id",
         '    return "(a runId that is no text)"',
         "    return None",

@@ -53,8 +53,9 @@ _COMPARED = """
     total_requests, total_errors, avg_rps, peak_rps, success_rate, response_codes,
     latency_quantiles, generator_saturated, downstream_saturated, flaky_dispatch,
     auto_verdict, auto_verdict_reasons, notes, addresses, bodies, repeated, judged, cpu_pressure,
-    steps, profile_id, profile_name, target_url, region, tags, triggered_by, fingerprint, duration,
-    loop, started_at, traits, against_url, gate, wish, wished_id, warmup
+    steps, script_stats, secondary_stats, profile_id, profile_name, target_url, region, tags,
+    triggered_by, fingerprint, duration, loop, started_at, traits, against_url, gate, wish,
+    wished_id, warmup
 """
 # All but the series, which of a two-day run are megabytes. The rest is read even where it is not
 # shown, so that a list and a detail agree on what is damaged.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tm_cli.errors import ConfigurationError
 
-VERSION = 6
+VERSION = 7
 
 SCHEMA = """
 CREATE TABLE settings (
@@ -118,6 +118,8 @@ CREATE TABLE history (
     judged                       TEXT,             -- counts without the warm-up, if there was one
     cpu_pressure                 REAL,             -- share of the time that tasks waited for a CPU
     steps                        TEXT    NOT NULL DEFAULT '{}', -- results by step, if there are any
+    script_stats                 TEXT,             -- calls of scripts, if there were any
+    secondary_stats              TEXT,             -- requests that scripts have asked for
     CHECK (auto_verdict IS NULL OR outcome = 'COMPLETED')
 );
 CREATE INDEX history_by_creation ON history (created_at DESC, id DESC);
@@ -130,6 +132,50 @@ CREATE TABLE pins (
     pinned_at  TEXT    NOT NULL,
     PRIMARY KEY (profile_id, region)
 );
+
+-- CSV data that profiles attach; sampled when a run is played.
+CREATE TABLE variables_sets (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT    NOT NULL,
+    name_key   TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    csv        TEXT    NOT NULL,
+    created_at TEXT    NOT NULL,
+    updated_at TEXT    NOT NULL
+);
+CREATE UNIQUE INDEX variables_sets_by_name ON variables_sets (name_key);
+
+CREATE TABLE domains (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    domain      TEXT    NOT NULL UNIQUE,
+    token       TEXT    NOT NULL,
+    method      TEXT,               -- DNS or HTTP, once it is verified
+    verified_at TEXT,
+    created_at  TEXT    NOT NULL
+);
+
+-- What is known of the sources in the server's configuration, which alone has their credentials.
+CREATE TABLE capture_sources (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    name           TEXT    NOT NULL UNIQUE,
+    kind           TEXT    NOT NULL,
+    root_path      TEXT,
+    last_listed_at TEXT,
+    last_error     TEXT,
+    created_at     TEXT    NOT NULL,
+    updated_at     TEXT    NOT NULL
+);
+
+-- The slots of schedules; the schedule itself is in the fields of its profile.
+CREATE TABLE slots (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    profile_id    INTEGER NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
+    day_of_week   INTEGER NOT NULL, -- 1 is Monday
+    time          TEXT    NOT NULL, -- HH:mm
+    enabled       INTEGER NOT NULL, -- 0: one of a schedule that fires once has fired
+    last_fired_at TEXT
+);
+CREATE INDEX slots_by_profile ON slots (profile_id);
 
 CREATE TRIGGER verdict_is_written_once
 BEFORE UPDATE OF auto_verdict ON history WHEN OLD.auto_verdict IS NOT NULL
@@ -202,6 +248,48 @@ CREATE TABLE steps (
     PRIMARY KEY (run_id, side, name, position)
 );
 ALTER TABLE history ADD COLUMN steps TEXT NOT NULL DEFAULT '{}';
+""",
+    6: """
+ALTER TABLE history ADD COLUMN script_stats    TEXT;
+ALTER TABLE history ADD COLUMN secondary_stats TEXT;
+CREATE TABLE variables_sets (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT    NOT NULL,
+    name_key   TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    csv        TEXT    NOT NULL,
+    created_at TEXT    NOT NULL,
+    updated_at TEXT    NOT NULL
+);
+CREATE UNIQUE INDEX variables_sets_by_name ON variables_sets (name_key);
+
+CREATE TABLE domains (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    domain      TEXT    NOT NULL UNIQUE,
+    token       TEXT    NOT NULL,
+    method      TEXT,
+    verified_at TEXT,
+    created_at  TEXT    NOT NULL
+);
+CREATE TABLE capture_sources (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    name           TEXT    NOT NULL UNIQUE,
+    kind           TEXT    NOT NULL,
+    root_path      TEXT,
+    last_listed_at TEXT,
+    last_error     TEXT,
+    created_at     TEXT    NOT NULL,
+    updated_at     TEXT    NOT NULL
+);
+CREATE TABLE slots (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    profile_id    INTEGER NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
+    day_of_week   INTEGER NOT NULL,
+    time          TEXT    NOT NULL,
+    enabled       INTEGER NOT NULL,
+    last_fired_at TEXT
+);
+CREATE INDEX slots_by_profile ON slots (profile_id);
 """,
 }
 """From one version to the next, each in one transaction."""

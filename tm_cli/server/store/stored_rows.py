@@ -156,6 +156,8 @@ _COLUMNS: dict[str, _Column] = {
     "judged": (_json(JudgedCounts) | None, None),
     "cpu_pressure": (Measure | None, None),
     "steps": (_json(dict[Text, StepResults]), "{}"),
+    "script_stats": (_json(dict[str, Any]) | None, None),
+    "secondary_stats": (_json(dict[str, Any]) | None, None),
     "profile_id": _COUNT,
     "profile_name": _TEXT,
     "target_url": _TEXT,
