@@ -29,6 +29,8 @@ from tm_cli.server.domains.rule import DomainRule
 from tm_cli.server.domains.verification import DomainVerifier
 from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.profiles import StoredProfile
+from tm_cli.server.quota import Quota
+from tm_cli.server.retention import expire_history
 from tm_cli.server.routes import (
     account,
     capture_sources,
@@ -37,6 +39,7 @@ from tm_cli.server.routes import (
     noise,
     profiles,
     runs,
+    variables_sets,
     workers,
 )
 from tm_cli.server.runner_class import runner_class
@@ -51,13 +54,14 @@ from tm_cli.server.store.domains import DomainStore
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
 from tm_cli.server.store.runs import RunStore
+from tm_cli.server.store.variables_sets import VariablesSetStore
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.connections import ClientConnections, connections_allowed
 from tm_cli.server.web.guard import Guard, IdentityProof, digest_of, refusal_response
 from tm_cli.server.web.listener import ListeningSocket, ServeOptions, WebServer, open_listeners
 from tm_cli.server.web.schemas import StartBody
-from tm_cli.server.web.services import Leases, Quota, Services, wait_until_unused
+from tm_cli.server.web.services import Leases, Services, wait_until_unused
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.server.workers.remote_workers import Agents, launch_with
 from tm_cli.values.sliding_window import SlidingWindow
@@ -88,6 +92,7 @@ OPERATIONS = [
     *account.ROUTES,
     *domains.ROUTES,
     *capture_sources.ROUTES,
+    *variables_sets.ROUTES,
 ]
 
 
@@ -196,14 +201,19 @@ class EmbeddedServer:
         with signals_set(stop):
             data.announce(info)
             on_ready(info)
-            schedules = asyncio.create_task(scheduler_of(services).run())
+            background = [
+                asyncio.create_task(each)
+                for each in (scheduler_of(services).run(), expire_history(services))
+            ]
             await self._wait_for_end(services, stop)
-            schedules.cancel()
+            for task in background:
+                task.cancel()
             services.leases.close()
             await services.supervisor.shut_down()
             for server in servers:
                 server.should_exit = True
             await asyncio.gather(*serving)
+            await asyncio.gather(*background, return_exceptions=True)
 
     async def _wait_for_end(self, services: Services, stop: asyncio.Event) -> None:
         ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
@@ -218,7 +228,7 @@ class EmbeddedServer:
         await asyncio.gather(*ends, return_exceptions=True)
 
     def _services(self) -> Services:
-        quota = Quota(requests_per_minute=self._options.requests_per_minute)
+        quota = self._options.quota
         history = HistoryStore(self._database, self._clock)
         runs = RunStore(self._database)
         calibrations = Calibrations(SettingStore(self._database), runner_class(os.environ))
@@ -229,6 +239,7 @@ class EmbeddedServer:
         stored_domains = DomainStore(self._database, self._clock)
         return Services(
             profiles=ProfileStore(self._database, self._clock),
+            variables_sets=VariablesSetStore(self._database, self._clock),
             history=history,
             supervisor=Supervisor(
                 runs=runs,
@@ -243,6 +254,7 @@ class EmbeddedServer:
                 judge=judge,
                 concurrent_runs=quota.concurrent_runs,
                 look=judge.look,
+                max_rps=quota.max_rps,
             ),
             targets=targets,
             locustfiles=Locustfiles(
@@ -283,7 +295,8 @@ class EmbeddedServer:
 
     def _guarded(self, app: ASGIApp, quota: Quota) -> list[Guard]:
         """The application behind a guard for each endpoint; they share the rate limit."""
-        window = SlidingWindow(quota.requests_per_minute, self._clock.monotonic)
+        most = quota.requests_per_minute
+        window = SlidingWindow(most, self._clock.monotonic) if most else None
         guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
         return [
             guard(

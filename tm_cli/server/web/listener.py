@@ -9,7 +9,7 @@ import ssl
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from websockets.exceptions import InvalidState
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.capture_sources.remote import SourceDefinition
+from tm_cli.server.quota import Quota
 from tm_cli.server.web.connections import (
     HEAD_TIMEOUT,
     KEEP_ALIVE,
@@ -55,7 +56,7 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 8092
     exit_when_unused: bool = False
-    requests_per_minute: int = 600
+    quota: Quota = field(default_factory=Quota)
     allow_public_targets: bool = False
     engine_command: Sequence[str] | None = None
     slots: int = 256

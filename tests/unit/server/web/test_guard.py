@@ -216,10 +216,6 @@ def test_unknown_routes_and_methods_have_an_envelope(shared_api, method, path, s
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/variables-sets", 200),
-        ("POST", "/variables-sets", 400),
-        ("GET", "/variables-sets/1", 400),
-        ("PATCH", "/variables-sets/1/mode", 400),
         ("POST", "/captures/analyse", 400),
         ("POST", "/captures/import-remote", 400),
     ],
