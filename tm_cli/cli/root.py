@@ -46,6 +46,9 @@ class _Root(LazyGroup):
         "history": Entry(
             "tm_cli.commands.history.app", "List, show and compare finished runs.", _SERVER
         ),
+        "domains": Entry(
+            "tm_cli.commands.domains", "Add and verify domains that load may be sent to.", _SERVER
+        ),
         "baseline": Entry(
             "tm_cli.commands.baseline", "Choose the run that later runs are compared with.", _SERVER
         ),
