@@ -1,1 +1,1 @@
-"""Captured traffic: what kinds of requests it has, and the profiles that send them again. No I/O."""
+"""Captured traffic: its kinds of requests, and the profiles that send them again. No I/O."""

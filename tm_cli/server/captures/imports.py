@@ -52,15 +52,17 @@ def profile_of(kind: Kind, group: Group, pattern: Pattern) -> ProfileBody:
     headers, _ = kept_headers(group)
     listed = [{"name": name, "value": value} for name, value in headers]
     try:
-        return ProfileBody(
-            name=_usual_name(kind.method, pattern.url),
-            duration=duration,
-            target_url=pattern.url,
-            http_method=kind.method,
-            points=[CurvePoint(x=x, y=y) for x, y in points],
-            interpolation_mode="LINEAR",
-            request_headers=json.dumps(listed) if listed else None,
-            request_body=pattern.body,
+        return ProfileBody.model_validate(
+            {
+                "name": _usual_name(kind.method, pattern.url),
+                "duration": duration,
+                "targetUrl": pattern.url,
+                "httpMethod": kind.method,
+                "points": [CurvePoint(x=x, y=y) for x, y in points],
+                "interpolationMode": "LINEAR",
+                "requestHeaders": json.dumps(listed) if listed else None,
+                "requestBody": pattern.body,
+            }
         )
     except ValidationError as error:
         raise NotImported(explain(error)) from None

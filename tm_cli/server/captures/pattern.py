@@ -131,7 +131,7 @@ class _Finder:
         return Pattern(
             self._url_with(slots, names),
             self._body_with(slots, names),
-            [_variable(slot, name, rows, at) for at, (slot, name) in enumerate(zip(slots, names))],
+            [_variable(slot, names[at], rows, at) for at, slot in enumerate(slots)],
             rows,
             unusable,
             0 if is_body_left_out else cut,
@@ -174,9 +174,7 @@ class _Finder:
     def _has_varying_body(self) -> bool:
         """Whether the body has to be a macro: it differs, or would be read as something else."""
         first = self._rows[0][1] if self._rows else ""
-        return bool(re.search(r"\$[${]", first)) or any(
-            body != first for _, body, _ in self._rows
-        )
+        return bool(re.search(r"\$[${]", first)) or any(body != first for _, body, _ in self._rows)
 
     def _values(self, slots: Sequence[_Slot]) -> tuple[Counter[tuple[str, ...]], int]:
         """How often each row of values came, and how many requests have no usable ones."""
