@@ -25,7 +25,7 @@ from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.locustfiles import Locustfiles
-from tm_cli.server.routes import account, history, noise, profiles, runs, workers
+from tm_cli.server.routes import account, api_description, history, noise, profiles, runs, workers
 from tm_cli.server.runner_class import runner_class
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
@@ -79,6 +79,7 @@ def create_app(services: Services) -> Starlette:
             Route(IDENTITY_PATH, identity, methods=["GET"]),
             Route("/tm/lease", lease, methods=["GET"]),
             *workers.ROUTES,
+            *api_description.DescriptionRoutes(OPERATIONS).routes,
         ],
         exception_handlers={
             Refusal: _refused,
