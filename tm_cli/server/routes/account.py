@@ -127,6 +127,4 @@ ROUTES = [
     Route("/variables-sets/{id}", refuse, methods=["GET", "PATCH", "DELETE"]),
     Route("/variables-sets/{id}/mode", refuse, methods=["PATCH"]),
     Route("/captures/{action}", refuse, methods=["POST"]),
-    Route("/capture-sources", list_nothing, methods=["GET"]),
-    Route("/capture-sources/{id}/files", refuse, methods=["GET"]),
 ]
