@@ -120,22 +120,23 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, _Schema], _Sche
         if operation.body is not None:
             inputs.append((operation.id, "validation", TypeAdapter(operation.body)))
     found, rest = TypeAdapter.json_schemas(inputs, ref_template=_REFS)
-    definitions = {name: _without_titles(item) for name, item in rest["$defs"].items()}
+    definitions = {name: _published(item) for name, item in rest["$defs"].items()}
     return dict(found), definitions
 
 
-def _without_titles(schema: Any) -> Any:
-    """The schema without the titles that pydantic derives from names."""
+def _published(schema: Any) -> Any:
+    """The schema without derived titles, and open to the properties of newer servers."""
     if isinstance(schema, list):
-        return [_without_titles(item) for item in schema]
+        return [_published(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: {name: _without_titles(item) for name, item in value.items()}
+        key: {name: _published(item) for name, item in value.items()}
         if key == "properties"
-        else _without_titles(value)
+        else _published(value)
         for key, value in schema.items()
-        if key != "title" or not isinstance(value, str)
+        if (key, value) != ("additionalProperties", False)
+        and not (key == "title" and isinstance(value, str))
     }
 
 

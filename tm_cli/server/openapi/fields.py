@@ -22,6 +22,9 @@ Sampling = Literal["ROW", "COLUMN", "SEQUENTIAL"]
 
 
 class Answer(BaseModel):
-    """A JSON object of an answer; a field with a default may be missing."""
+    """A JSON object of an answer; a field with a default may be missing.
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+    That others are forbidden is for tests: the document leaves it out, as servers may add some.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")

@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field
 
 from tm_cli.server.openapi import resources, runs
 from tm_cli.server.openapi.fields import Int32, Int64, Time
+from tm_cli.server.routes.domains import AddDomain
 from tm_cli.server.routes.profiles import PortableBody
+from tm_cli.server.routes.variables_sets import CreateBody, ModeBody, RenameBody
 from tm_cli.server.web.schemas import (
     CalibrationBody,
     PinBody,
@@ -257,6 +259,7 @@ _OF_THE_ACCOUNT: dict[tuple[str, str], Operation] = {
         "Add a domain; a known one is answered as it is",
         resources.DomainState,
         status=201,
+        body=AddDomain,
         creates="/domains",
     ),
     ("DELETE", "/domains/{id}"): Operation("remove", "Domains", "Delete a domain", status=204),
@@ -279,16 +282,25 @@ _OF_THE_ACCOUNT: dict[tuple[str, str], Operation] = {
         "Create a variables set from CSV",
         resources.VariablesSet,
         status=201,
+        body=CreateBody,
         creates="/variables-sets",
     ),
     ("GET", "/variables-sets/{id}"): Operation(
         "get", "Variables sets", "Read a variables set, without its CSV", resources.VariablesSet
     ),
     ("PATCH", "/variables-sets/{id}"): Operation(
-        "rename", "Variables sets", "Rename a variables set", resources.VariablesSet
+        "rename",
+        "Variables sets",
+        "Rename a variables set",
+        resources.VariablesSet,
+        body=RenameBody,
     ),
     ("PATCH", "/variables-sets/{id}/mode"): Operation(
-        "changeMode", "Variables sets", "Change how rows are drawn", resources.VariablesSet
+        "changeMode",
+        "Variables sets",
+        "Change how rows are drawn",
+        resources.VariablesSet,
+        body=ModeBody,
     ),
     ("DELETE", "/variables-sets/{id}"): Operation(
         "delete", "Variables sets", "Delete a set that no profile uses", status=204

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from tm_cli.server.openapi.fields import (
@@ -172,27 +172,14 @@ class AccountUsage(Answer):
 
 
 class AccountFeatures(Answer):
-    """What the server can do; the features from `baselinePins` on are this server's own."""
+    """What the server can do; it names further features that only this server has."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, bool]
 
     remote_regions: bool
     lifecycle_scripts: bool
     domain_verification_required: bool
-    baseline_pins: bool
-    run_limits: bool
-    duet: bool
-    wait_for_target: bool
-    warmup: bool
-    stop_early: bool
-    plans: bool
-    calibration: bool
-    journeys: bool
-    checks: bool
-    steps: bool
-    data: bool
-    start_values: bool
-    client_certificates: bool
-    http_versions: bool
-    locustfiles: bool
 
 
 class AccountState(Answer):
