@@ -5,14 +5,18 @@ import contextlib
 import sys
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import httpx2
 
+from tm_cli.server.quota import Quota
 from tm_cli.server.server import ServeOptions, serve
 
 FAKE_ENGINE = (sys.executable, str(Path(__file__).with_name("fake_engine.py")))
 PATIENCE = 10.0
+QUOTA = {field.name for field in fields(Quota)}
+"""Options of a server that are limits."""
 
 
 def eventually(probe, patience=PATIENCE, explain=lambda: "nothing came of it"):
@@ -28,12 +32,8 @@ class RunningServer:
     """`serve()` in a thread; stopping it is graceful and re-raises what it raised."""
 
     def __init__(self, data_dir, **options):
-        settings = {
-            "port": 0,
-            "engine_command": FAKE_ENGINE,
-            "requests_per_minute": 10**6,  # tests poll often
-            **options,
-        }
+        limits = {name: options.pop(name) for name in QUOTA & options.keys()}
+        settings = {"port": 0, "engine_command": FAKE_ENGINE, "quota": Quota(**limits), **options}
         self.options = ServeOptions(data_dir, **settings)
         self._ready = threading.Event()
         self._stop = asyncio.Event()

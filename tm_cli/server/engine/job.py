@@ -228,8 +228,12 @@ class EngineJob(BaseModel):
             return max(usual, min(longest, MAX_SLOTS))
         if not self.steps:
             return usual
-        length = longest_thinking(self.steps) + requests_in_a_visit(self.steps)
+        length = longest_thinking(self.steps) + self.requests_per_arrival
         return max(usual, min(math.ceil(self.curve.highest_rate * length), MOST_SENDERS))
+
+    @property
+    def requests_per_arrival(self) -> int:
+        return max(requests_in_a_visit(self.steps), 1) if self.steps else 1
 
     @property
     def arrival_timeout(self) -> float:
@@ -273,17 +277,6 @@ class EngineJob(BaseModel):
             loop=self.loop,
             max_rate=self.max_rps,
         )
-
-
-def rate_refusal(job: EngineJob, most: float) -> str | None:
-    """The reason why the curve cannot be sent: what is above the limit would be cut off."""
-    highest = job.model_copy(update={"max_rps": None}).curve.highest_rate
-    if highest <= most * (1 + 1e-9):
-        return None
-    return (
-        f"the highest rate of the curve is {highest:,.0f} requests per second, "
-        f"the limit is {most:,.0f}"
-    )
 
 
 class RequestTarget(BaseModel):

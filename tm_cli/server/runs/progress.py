@@ -40,7 +40,13 @@ class RunOutcome(StrEnum):
     ABORTED = "ABORTED"
 
 
-NO_TRAITS = {"data": "", "version of HTTP": "", "locustfile": "", "journey": ""}
+NO_TRAITS = {
+    "data": "",
+    "version of HTTP": "",
+    "locustfile": "",
+    "journey": "",
+    "rate limit": "",
+}
 """The traits that only some loads have, as of one that has none of them, such as older runs."""
 
 
@@ -51,7 +57,8 @@ class ServerRun:
     `traits` are what the fingerprint is made of, by name. `against_url` is the second target of
     an A/B run. `gate` are the thresholds that differ from the defaults, `selected_baseline` how a
     baseline was selected ("asked", "pinned") and its history id. The first `warmup` seconds are
-    not judged. `stops_early`: the run ends as soon as its verdict is known.
+    not judged. `stops_early`: the run ends as soon as its verdict is known. `notes` are those of
+    the start, for the run's history row.
     """
 
     run_id: str
@@ -71,6 +78,7 @@ class ServerRun:
     selected_baseline: tuple[str, int] | None = None
     warmup: float = 0.0
     stops_early: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def curve_end(self) -> float:

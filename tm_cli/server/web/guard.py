@@ -41,7 +41,7 @@ class Guard:
     app: ASGIApp
     port: int
     key_digest: str
-    window: SlidingWindow
+    window: SlidingWindow | None = None
     scheme: str = "http"
     names: Sequence[str] = ()
     is_open: bool = False
@@ -68,7 +68,7 @@ class Guard:
         self._check_key(headers)
         if not mark_authenticated(scope):
             raise Refusal(_FULL, status=503, headers={"Retry-After": "1"})
-        if scope["path"].startswith(_UNLIMITED_PATHS):
+        if self.window is None or scope["path"].startswith(_UNLIMITED_PATHS):
             return
         if (delay := self.window.delay()) > 0:
             seconds = str(math.ceil(delay))

@@ -261,6 +261,8 @@ class ProfileBody(Wire):
         for name in ("auto_alert_recipients", "variables_set_ids", "data"):
             if name in given:
                 given[name] = tuple(given[name])
+        if self.variables_set_ids:
+            given["variables_set_ids"] = tuple(dict.fromkeys(self.variables_set_ids))
         if self.schedule:
             given["schedule"] = self.schedule.stored()
         return ProfileFields(**self._kept(current), **given)
