@@ -118,13 +118,9 @@ def _emit(session: CommandContext, profile_id: int, found: Any) -> int:
     slots = [slot for slot in known.get("slots") or () if isinstance(slot, Mapping)]
     now = session.context.clock.now()
     runs = [_next_run(slot, known.get("timezone"), now) for slot in slots]
-    following = min((run for run in runs if run), default=None)
+    following = min((run.isoformat() for run in runs if run), default=None)
     return session.emit(
-        {
-            "profile_id": profile_id,
-            "schedule": found,
-            "next_run_at": following and following.isoformat(),
-        },
+        {"profile_id": profile_id, "schedule": found, "next_run_at": following},
         lambda: _describe(session, known, list(zip(slots, runs, strict=True))),
     )
 
