@@ -28,6 +28,7 @@ ROUNDS = 10
 VIEWS = (
     ("profiles", "list"),
     ("profiles", "show", "42"),
+    ("profiles", "schedule", "show", "42"),
     ("history", "list"),
     ("history", "list", "--fields", "profileName,tags,latencyQuantiles.p95,commit"),
     ("history", "list", "--jsonl"),
@@ -117,7 +118,9 @@ def hostile_answer(path, say, chance):
     gate = {"steps": {say(): {"p95": {"fail": 5}}, say(): say()}}
     steps = [{"name": say(), "request": say()}, {"think": [say(), 2]}, {say(): say()}, say()]
     shown = {"status": say(), "interpolationMode": say()}
-    return profile(**words, **shown, steps=steps, gate=gate)
+    slot = {"dayOfWeek": say(), "time": say(), "lastFiredAt": say()}
+    schedule = {"mode": say(), "timezone": say(), "notifyEmails": [say()], "slots": [slot]}
+    return profile(**words, **shown, steps=steps, gate=gate, schedule=schedule)
 
 
 @pytest.fixture
