@@ -33,6 +33,7 @@ from tm_cli.server.quota import Quota
 from tm_cli.server.retention import expire_history
 from tm_cli.server.routes import (
     account,
+    api_description,
     capture_sources,
     domains,
     history,
@@ -104,6 +105,7 @@ def create_app(services: Services) -> Starlette:
             Route(IDENTITY_PATH, identity, methods=["GET"]),
             Route("/tm/lease", lease, methods=["GET"]),
             *workers.ROUTES,
+            *api_description.DescriptionRoutes(OPERATIONS).routes,
         ],
         exception_handlers={
             Refusal: _refused,
