@@ -37,6 +37,11 @@ VIEWS = (
     ("history", "filters"),
     ("history", "compare", "9", "7"),
     ("history", "changes", "42"),
+    ("domains", "list"),
+    ("domains", "show", "1"),
+    ("domains", "verify", "dns", "1"),
+    ("captures", "sources"),
+    ("captures", "files", "1"),
     ("baseline", "show", "42"),
     ("baseline", "pin", "7"),
     ("runs", "status", "42"),
@@ -89,9 +94,29 @@ def hostile_history(path, say, chance):
     return detail(**hostile_row(say), against=against, **series())
 
 
+def hostile_domain(say, verified):
+    method = {"verified": verified, "verificationMethod": say(), "verifiedAt": say()}
+    return {"id": 1, "domain": say(), "verificationToken": say(), "createdAt": say()} | method
+
+
+def hostile_source(say):
+    texts = {"kind": say(), "rootPath": say(), "lastError": say(), "lastListedAt": say()}
+    return {"id": 1, "name": say()} | texts
+
+
+LISTS = {
+    "profiles": lambda say: [{"id": 1, "name": say(), "createdAt": say()}],
+    "domains": lambda say: [hostile_domain(say, verified) for verified in (False, True)],
+    "capture-sources": lambda say: [hostile_source(say)],
+    "capture-sources/1/files": lambda say: [{"path": say(), "size": 3, "modifiedAt": say()}],
+}
+
+
 def hostile_answer(path, say, chance):
-    if path == "profiles":
-        return [{"id": 1, "name": say(), "createdAt": say()}]
+    if path in LISTS:
+        return LISTS[path](say)
+    if path.startswith("domains/"):
+        return hostile_domain(say, verified=True)
     if path == "account":
         return {"features": {"baselinePins": True, "plans": True, "calibration": True}}
     if path.endswith("/plan"):
