@@ -180,6 +180,13 @@ class Payload(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, defer_build=True)
 
+    @classmethod
+    def field_names(cls) -> list[str]:
+        """Return the names of the fields on the wire."""
+        alias = cls.model_config.get("alias_generator")
+        make = alias if callable(alias) else str
+        return [known.alias or make(name) for name, known in cls.model_fields.items()]
+
     def document(self) -> dict[str, Any]:
         """Return the payload for JSON output, under the names of the wire.
 

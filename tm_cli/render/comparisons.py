@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tm_cli.gate.checks import measure
 from tm_cli.gate.model import WITHIN_RUNS, Comparison, Result
 from tm_cli.render.tables import columns, fitting, hidden_columns, milliseconds, percent, rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.text import as_number, sanitize
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NO_BASELINE": "cyan"}
 
@@ -36,6 +40,13 @@ _MEASURED = (
     ("rps", "throughput", "/s"),
     ("requests", "requests", "requests"),
 )
+
+
+def verdict_cell(word: str) -> Text:
+    """Return a verdict in its colour, or another word for a run without one."""
+    from rich.text import Text
+
+    return Text(sanitize(word), style=STYLES.get(word, "dim"))
 
 
 def compared_rows(result: Result, baseline: Result | None) -> list[Comparison]:

@@ -94,6 +94,11 @@ class GuardedStream(io.TextIOWrapper):
         with signal_hold:
             super().flush()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a write failed; what is written after that goes nowhere."""
+        return self._file.problem is not None
+
     def is_lost(self) -> bool:
         """Whether a write failed; a closed pipe after enough (`tm ... | head`) does not count."""
         self.flush()

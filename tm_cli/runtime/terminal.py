@@ -121,6 +121,11 @@ class Terminal:
             self.out.write(text)
             self.out.flush()
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether standard output takes no more: its reader has left, or its disk is full."""
+        return bool(getattr(self.out, "has_failed", False))
+
     def write_line(self, text: str) -> None:
         """Write a line to standard error."""
         if self.err is not None:

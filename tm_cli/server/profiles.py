@@ -49,13 +49,20 @@ class Slot(Wire):
     time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
+class StoredSlot(Slot):
+    """A slot, when it last started a run, and whether it still does."""
+
+    enabled: bool = True
+    last_fired_at: str | None = None
+
+
 class Schedule(Wire):
-    """Kept and exported, never executed here."""
+    """When the server starts runs of a profile: every week, or (`ONCE`) at the next slot alone."""
 
     mode: str
     timezone: str
     notify_emails: tuple[str, ...] = ()
-    slots: tuple[Slot, ...] = ()
+    slots: tuple[StoredSlot, ...] = ()
 
 
 class DataSource(Wire):

@@ -23,15 +23,29 @@ from starlette.types import ASGIApp
 from tm_cli.runtime.announcement import IDENTITY_PATH
 from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
+from tm_cli.server.capture_sources.sources import CaptureSources
 from tm_cli.server.data_dir import DataDir, ServerInfo
 from tm_cli.server.locustfiles import Locustfiles
+from tm_cli.server.profiles import StoredProfile
 from tm_cli.server.quota import Quota
 from tm_cli.server.retention import expire_history
-from tm_cli.server.routes import account, history, noise, profiles, runs, variables_sets, workers
+from tm_cli.server.routes import (
+    account,
+    capture_sources,
+    history,
+    noise,
+    profiles,
+    runs,
+    variables_sets,
+    workers,
+)
 from tm_cli.server.runner_class import runner_class
+from tm_cli.server.runs.plan import prepare_run
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
+from tm_cli.server.schedules import READINESS_WAIT, Scheduler
 from tm_cli.server.store.calibrations import Calibrations
+from tm_cli.server.store.capture_sources import CaptureSourceStore
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
@@ -42,6 +56,7 @@ from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.connections import ClientConnections, connections_allowed
 from tm_cli.server.web.guard import Guard, IdentityProof, digest_of, refusal_response
 from tm_cli.server.web.listener import ListeningSocket, ServeOptions, WebServer, open_listeners
+from tm_cli.server.web.schemas import StartBody
 from tm_cli.server.web.services import Leases, Services, wait_until_unused
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.server.workers.remote_workers import Agents, launch_with
@@ -72,6 +87,7 @@ OPERATIONS = [
     *noise.ROUTES,
     *account.ROUTES,
     *variables_sets.ROUTES,
+    *capture_sources.ROUTES,
 ]
 
 
@@ -121,6 +137,22 @@ async def _broken(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": "Internal server error"}, 500)
 
 
+def scheduler_of(services: Services) -> Scheduler:
+    """What starts the scheduled runs of a server."""
+
+    async def start(profile: StoredProfile) -> None:
+        wait = READINESS_WAIT if profile.fields.readiness_url else None
+        asked = StartBody(wait_for_target=wait)
+        run, job = await prepare_run(services, profile, asked, triggered_by="scheduled")
+        services.supervisor.start(run, job)
+
+    def is_running(profile_id: int) -> bool:
+        live = services.supervisor.find(profile_id)
+        return live is not None and live.is_active
+
+    return Scheduler(services.profiles, is_running, start, services.clock)
+
+
 class EmbeddedServer:
     """A server with one or two endpoints; the first one is for this machine."""
 
@@ -164,15 +196,19 @@ class EmbeddedServer:
         with signals_set(stop):
             data.announce(info)
             on_ready(info)
-            expiring = asyncio.create_task(expire_history(services))
+            jobs = [
+                asyncio.create_task(scheduler_of(services).run()),
+                asyncio.create_task(expire_history(services)),
+            ]
             await self._wait_for_end(services, stop)
-            expiring.cancel()
+            for job in jobs:
+                job.cancel()
             services.leases.close()
             await services.supervisor.shut_down()
             for server in servers:
                 server.should_exit = True
             await asyncio.gather(*serving)
-            await asyncio.gather(expiring, return_exceptions=True)
+            await asyncio.gather(*jobs, return_exceptions=True)
 
     async def _wait_for_end(self, services: Services, stop: asyncio.Event) -> None:
         ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
@@ -228,6 +264,11 @@ class EmbeddedServer:
             identity=IdentityProof(self._key),
             quota=quota,
             clock=self._clock,
+            capture_sources=CaptureSources(
+                self._options.capture_sources,
+                CaptureSourceStore(self._database, self._clock),
+                self._clock.monotonic,
+            ),
         )
 
     @property

@@ -14,7 +14,8 @@ class HistoryRow(CamelCasePayload):
     `outcome`, `against` (the second target of an A/B run), `against_url`, `load_fingerprint` (equal
     for runs that may be compared), `notes` and `addresses` (requests by address of the target) are
     the embedded server's, as are `stopped_after_seconds`, of a run that was stopped early,
-    `curve_seconds`, which it would have taken, and `steps`, the results by step.
+    `curve_seconds`, which it would have taken, `steps`, the results by step, and `latency_changes`
+    by quantile since the baseline, in percent.
     """
 
     id: Lenient[StrictInt] = None
@@ -59,6 +60,7 @@ class HistoryRow(CamelCasePayload):
     steps: JsonText = None
     stopped_after_seconds: Number = None
     curve_seconds: Number = None
+    latency_changes: JsonText = None
 
 
 class HistoryPage(CamelCasePayload):

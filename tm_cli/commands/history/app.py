@@ -10,10 +10,11 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
-from tm_cli.completion.candidates import complete_profiles
+from tm_cli.commands.history.list import RunFilter, list_runs
+from tm_cli.commands.shared.lists import ListOptions
 
 if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph import HistoryPage, HistoryRow
+    from tm_cli.api.trafficmorph import HistoryRow
 
 app = App()
 
@@ -28,45 +29,34 @@ def history() -> None:
 @with_session
 def list_history(
     session: CommandContext,
-    profile: Annotated[
-        str | None,
+    *,
+    chosen: RunFilter,
+    listing: ListOptions,
+    page: Annotated[
+        int | None,
+        typer.Option(min=0, show_default=False, help="Page number of --size results, from 0."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, show_default=False, help="Results per page. [20]"),
+    ] = None,
+    details: Annotated[
+        bool,
         typer.Option(
-            metavar="PROFILE",
-            autocompletion=complete_profiles,
-            help="Filter by profile id or name.",
+            "--details",
+            help="Read each run by itself where the list lacks response times.",
         ),
-    ] = None,
-    verdict: Annotated[
-        Literal["PASS", "WARN", "FAIL", "NO_BASELINE"] | None,
-        typer.Option(metavar="VERDICT", case_sensitive=False, help="Filter by verdict."),
-    ] = None,
-    triggered_by: Annotated[
-        Literal["api", "manual", "scheduled"] | None,
-        typer.Option(metavar="SOURCE", help="Filter by trigger."),
-    ] = None,
-    region: Annotated[str | None, typer.Option(metavar="REGION", help="Filter by region.")] = None,
-    tag: Annotated[str | None, typer.Option(metavar="TAG", help="Filter by tag.")] = None,
-    since: options.Since = None,
-    until: options.Until = None,
-    page: Annotated[int, typer.Option(min=0, help="Page number, starting at 0.")] = 0,
-    size: Annotated[int, typer.Option(min=1, max=100, help="Results per page.")] = 20,
+    ] = False,
 ) -> int:
-    """List finished runs, newest first.
+    """List finished runs, newest first: 20, unless --limit or --all is given.
+
+    CHANGE is that of p95 since the baseline or, without one, since the comparable run before it.
 
     tm history list --profile checkout --verdict FAIL
+
+    tm history list --from 7d --all --fields id,startedAt,autoVerdict,p95 --jsonl
     """
-    now = session.context.clock.now()
-    filters = {
-        "autoVerdict": verdict,
-        "triggeredBy": triggered_by,
-        "region": region,
-        "tag": tag,
-        "from": None if since is None else options.read_time("--from", since, now=now),
-        "to": None if until is None else options.read_time("--to", until, now=now),
-        "profileId": _profile_id(session, profile) if profile is not None else None,
-    }
-    found = session.client.list_history(page=page, size=size, **filters)
-    return session.emit(found.document(), lambda: _table(session, found))
+    return list_runs(session, chosen, listing, page=page, size=size, details=details)
 
 
 @app.command("show")
@@ -142,6 +132,7 @@ def changes(
     tm history changes checkout --metric p95 --since 30d --format markdown
     """
     from tm_cli.commands.history import changes as finding
+    from tm_cli.commands.history.comparable import METRICS
     from tm_cli.commands.history.compare import read_format
     from tm_cli.commands.shared.profile_argument import resolve_profile
 
@@ -151,7 +142,7 @@ def changes(
     found = finding.find_in_history(
         session,
         resolve_profile(session.client, profile, session.context.cwd),
-        (metric,) if metric else finding.METRICS,
+        (metric,) if metric else METRICS,
         most=runs,
         filters={"region": region, "from": earliest},
     )
@@ -190,37 +181,3 @@ def _row(session: CommandContext, history_id: int) -> HistoryRow:
     from tm_cli.commands.history.show import find_ended_run
 
     return find_ended_run(session.client, history_id)
-
-
-def _profile_id(session: CommandContext, text: str) -> int:
-    from tm_cli.commands.shared.profile_argument import resolve_profile
-
-    return resolve_profile(session.client, text, session.context.cwd).profile_id
-
-
-def _table(session: CommandContext, page: HistoryPage) -> str:
-    from tm_cli.render.tables import columns, instant, percent, rate
-
-    head = ("ID", "PROFILE", "STARTED", "VERDICT", "REQUESTS", "SUCCESS", "AVG RPS", "RUN")
-    rows = [
-        (
-            row.id,
-            row.profile_name,
-            instant(row.started_at),
-            row.auto_verdict or _unjudged(row),
-            row.total_requests,
-            percent(row.success_rate),
-            rate(row.avg_rps),
-            row.run_id,
-        )
-        for row in page.content
-    ]
-    table = columns(session.terminal, head, rows, least=("RUN", "AVG RPS", "SUCCESS"))
-    shown, total = len(page.content), page.total_elements
-    if total is not None and total > shown:
-        session.note(f"tm: {shown} of {total} runs; --page and --size show others")
-    return table
-
-
-def _unjudged(row: HistoryRow) -> str:
-    return row.outcome.lower() if row.outcome not in (None, "COMPLETED") else "pending"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.api.trafficmorph import HistoryRow
-from tm_cli.backends.trafficmorph.results import second_target_metrics
 from tm_cli.cli.options import ComparisonFormat as Format
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.history.comparable import comparable_runs, metric_of, read_runs
 from tm_cli.commands.shared.ci_platforms import tagged_commit
 from tm_cli.commands.shared.profile_argument import ProfileRef
 from tm_cli.render.chart import draw_levels
@@ -19,22 +19,13 @@ from tm_cli.render.comparisons import escaped
 from tm_cli.render.tables import columns, instant, milliseconds, percent, sparkline
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.change_points import find_changes
-from tm_cli.values.text import as_number, sanitize
+from tm_cli.values.text import sanitize
 
-METRICS = ("p50", "p95", "p99", "errors")
 CHANCE = 0.01
 """How often a history without any change may seem to have one, all metrics together."""
 
-PAGE = 100
-MANY = 20  # runs whose details are read one by one before that is said
 FEWEST = 13
 """Runs below which no change of one of several metrics can be told from chance."""
-
-_ALIKE_SECONDS, _ALIKE_RATE = 0.05, 0.1
-"""Relative differences of runs whose load is not known better."""
-
-_LEAST_MS, _MOST_MS = 1e-6, 1e12
-"""What a server says beyond these is not a response time."""
 
 _SHORT = 10
 
@@ -104,8 +95,8 @@ def find_in_history(
     filters: Mapping[str, Any],
 ) -> History:
     """Read the newest runs of a profile and find what changed in those that are comparable."""
-    rows = _read_rows(session, profile, most, filters)
-    runs, left_out = _comparable(rows)
+    rows = read_runs(session, profile, most, filters)
+    runs, left_out = comparable_runs(rows)
     changes = [
         change for metric in metrics for change in _changes(metric, runs, CHANCE / len(metrics))
     ]
@@ -113,78 +104,8 @@ def find_in_history(
     return History(profile, runs, left_out, metrics, changes)
 
 
-def _read_rows(
-    session: CommandContext, profile: ProfileRef, most: int, filters: Mapping[str, Any]
-) -> list[HistoryRow]:
-    """Return the newest rows with their response times, oldest first."""
-    found: list[HistoryRow] = []
-    while len(found) < most:
-        page = session.client.list_history(
-            page=len(found) // PAGE, size=PAGE, profileId=profile.profile_id, **filters
-        )
-        found += page.content
-        if len(page.content) < PAGE:
-            break
-    found = found[:most]
-    bare = sum(row.latency_quantiles is None for row in found)
-    if bare > MANY:
-        session.note(f"tm: reading {bare} runs of the history one by one")
-    return [_with_times(session, row) for row in reversed(found)]
-
-
-def _with_times(session: CommandContext, row: HistoryRow) -> HistoryRow:
-    if row.latency_quantiles is not None or row.id is None:
-        return row
-    return session.client.get_history_item(row.id)
-
-
-def _comparable(rows: Sequence[HistoryRow]) -> tuple[list[HistoryRow], dict[str, int]]:
-    """Return the runs with the load of the newest one, and count the others by reason."""
-    left_out: dict[str, int] = {}
-
-    def keep(found: Sequence[HistoryRow], reason: str, rule: Callable[[HistoryRow], bool]) -> Any:
-        kept = [row for row in found if rule(row)]
-        if len(kept) < len(found):
-            left_out[reason] = len(found) - len(kept)
-        return kept
-
-    found = keep(rows, "not completed", _is_complete)
-    found = keep(found, "A/B runs", _is_single)
-    if not found:
-        return [], left_out
-    newest = found[-1]
-    found = keep(found, "with another load", lambda row: _is_same_load(row, newest))
-    longest = max(as_number(row.duration_seconds) or 0.0 for row in found)
-    return keep(found, "shorter", lambda row: _is_whole(row, longest)), left_out
-
-
-def _is_complete(row: HistoryRow) -> bool:
-    return row.outcome in (None, "", "COMPLETED") and bool(row.total_requests)
-
-
-def _is_single(row: HistoryRow) -> bool:
-    return row.against_url is None and second_target_metrics(row.document()) is None
-
-
-def _is_same_load(row: HistoryRow, newest: HistoryRow) -> bool:
-    """Whether two runs had the same load; without a fingerprint, judged by what they sent."""
-    if newest.load_fingerprint is not None:
-        return row.load_fingerprint == newest.load_fingerprint
-    same = (row.target_url, row.region) == (newest.target_url, newest.region)
-    return same and _is_near(row.avg_rps, newest.avg_rps, _ALIKE_RATE)
-
-
-def _is_near(value: Any, other: Any, share: float) -> bool:
-    one, two = as_number(value), as_number(other)
-    return one is None or two is None or abs(one - two) <= share * max(one, two)
-
-
-def _is_whole(row: HistoryRow, longest: float) -> bool:
-    return _is_near(row.duration_seconds, longest, _ALIKE_SECONDS)
-
-
 def _changes(metric: str, runs: Sequence[HistoryRow], chance: float) -> list[Change]:
-    known = [(row, value) for row in runs if (value := _value(metric, row)) is not None]
+    known = [(row, value) for row in runs if (value := metric_of(metric, row)) is not None]
     values = [value for _, value in known]
     scaled = values if metric == "errors" else [math.log(value) for value in values]
     found = find_changes(scaled, chance)
@@ -202,19 +123,6 @@ def _changes(metric: str, runs: Sequence[HistoryRow], chance: float) -> list[Cha
             low, high, shift = _in_percent(low), _in_percent(high), 100 * math.expm1(shift)
         changes.append(Change(metric, *runs_of, *levels, shift, low, high, point.p_value))
     return changes
-
-
-def _value(metric: str, row: HistoryRow) -> float | None:
-    """Return the number of a run; response times of one that mostly failed say nothing."""
-    total, errors = row.total_requests or 0, row.total_errors
-    if metric == "errors":
-        is_possible = errors is not None and total > 0 and 0 <= errors <= total
-        return 100 * (errors or 0) / total if is_possible else None
-    quantiles = row.latency_quantiles
-    if not isinstance(quantiles, Mapping) or (errors is not None and 2 * errors >= total):
-        return None
-    value = as_number(quantiles.get(metric))
-    return value if value is not None and _LEAST_MS <= value <= _MOST_MS else None
 
 
 def _in_percent(log: float | None) -> float | None:
@@ -311,7 +219,7 @@ def _label(metric: str, value: float) -> str:
 
 def _line(terminal: Terminal, metric: str, runs: Sequence[HistoryRow]) -> str:
     """Return all runs as one line of bars, the newest where they do not fit."""
-    values = [value for row in runs if (value := _value(metric, row)) is not None]
+    values = [value for row in runs if (value := metric_of(metric, row)) is not None]
     room = max(terminal.width - 30, 10)
     encoding = getattr(terminal.out, "encoding", None) or "utf-8"
     try:
@@ -325,7 +233,7 @@ def _picture(
     terminal: Terminal, metric: str, runs: Sequence[HistoryRow], changes: Sequence[Change]
 ) -> str:
     """Draw the metric run by run, over the band of its levels."""
-    known = [(row, value) for row in runs if (value := _value(metric, row)) is not None]
+    known = [(row, value) for row in runs if (value := metric_of(metric, row)) is not None]
     starts = {change.since.id: change.after for change in changes}
     level, levels = changes[0].before, []
     for row, _ in known:

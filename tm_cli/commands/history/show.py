@@ -95,6 +95,13 @@ def find_ended_run(client: TrafficMorphClient, history_id: int) -> HistoryRow:
         return client.get_history_item(history_id)
 
 
+def with_details(session: CommandContext, row: HistoryRow) -> HistoryRow:
+    """Return a row of a list in detail, where the list itself has no response times."""
+    if row.latency_quantiles is not None or row.id is None:
+        return row
+    return session.client.get_history_item(row.id)
+
+
 @contextmanager
 def not_found_as_error(history_id: int) -> Iterator[None]:
     """Turn the API's refusal of an id into an error that names it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from tm_cli.backends.strait.results import seconds_of
 from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options
+from tm_cli.commands.shared.lists import value_text
 from tm_cli.errors import UsageError
 from tm_cli.render.tables import columns, instant
 from tm_cli.runtime.terminal import Terminal
@@ -21,9 +21,6 @@ from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
     from tm_cli.api.strait import RunPage
-
-LONGEST_VALUE = 200
-"""Characters of a JSON value in a table."""
 
 
 def run_table(terminal: Terminal, items: Sequence[Mapping[str, Any]]) -> str:
@@ -56,14 +53,6 @@ def item_table(terminal: Terminal, items: Sequence[Any], fields: Mapping[str, st
 
 def _member(item: Any, name: str) -> Any:
     return item.get(name) if isinstance(item, Mapping) else None
-
-
-def value_text(value: Any) -> str | None:
-    """Return a JSON value in one harmless line; texts without their quotes."""
-    if value is None:
-        return None
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return sanitize(shown, longest=LONGEST_VALUE)
 
 
 def member_lines(document: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
+from tm_cli.commands.shared.lists import ListOptions, ListView, show_list
 from tm_cli.errors import OutputError, UsageError
 from tm_cli.runtime.files import write_atomic
 from tm_cli.values.durations import format_duration
@@ -35,19 +36,25 @@ def profiles() -> None:
 
 @app.command("list")
 @with_session
-def list_profiles(session: CommandContext) -> int:
+def list_profiles(session: CommandContext, listing: ListOptions) -> int:
     """List the profiles of the server, the most recently updated first.
 
     tm profiles list
     """
-    from tm_cli.render.tables import columns, instant
+    from tm_cli.api.trafficmorph import ProfileSummary
+    from tm_cli.render.tables import instant
 
-    found = session.client.list_profiles()
-    rows = [(profile.id, profile.name, instant(profile.created_at)) for profile in found]
-    return session.emit(
-        [profile.document() for profile in found],
-        lambda: columns(session.terminal, ("ID", "NAME", "CREATED"), rows, least=("CREATED",)),
+    view = ListView[ProfileSummary](
+        noun="profiles",
+        columns={
+            "ID": lambda profile: profile.id,
+            "NAME": lambda profile: profile.name,
+            "CREATED": lambda profile: instant(profile.created_at),
+        },
+        fields=ProfileSummary.field_names(),
+        least=("CREATED",),
     )
+    return show_list(session, listing, view, session.client.list_profiles)
 
 
 @app.command("show")

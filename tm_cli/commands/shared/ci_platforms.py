@@ -149,6 +149,8 @@ _NAMES = {
 COMMIT_TAG = "commit-"
 """What the tag of a run begins with that names the commit under test."""
 
+BRANCH_TAG = "branch-"
+
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _LONGEST_COMMIT = 40  # characters; a tag has room for 60
 
@@ -167,6 +169,11 @@ def tagged_commit(tags: Sequence[str]) -> str | None:
     named = [tag.removeprefix(COMMIT_TAG) for tag in tags if tag.startswith(COMMIT_TAG)]
     whole = [tag for tag in tags if len(tag) == _LONGEST_COMMIT]
     return next((text for text in (*named, *whole) if _COMMIT.fullmatch(text)), None)
+
+
+def tagged_branch(tags: Sequence[str]) -> str | None:
+    """Return the branch that the tags of a run name, as far as a tag can spell it."""
+    return next((tag.removeprefix(BRANCH_TAG) for tag in tags if tag.startswith(BRANCH_TAG)), None)
 
 
 def ci_metadata(environ: Mapping[str, str]) -> dict[str, str]:

@@ -62,3 +62,9 @@ def to_json(value: Any) -> str:
     It is ASCII, and `#`, which stands in texts only, is escaped: runners look for `##[` anywhere.
     """
     return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False).replace("#", "\\u0023")
+
+
+def to_json_line(value: Any) -> str:
+    """Return the same on one line, which it ends."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("#", "\\u0023") + "\n"

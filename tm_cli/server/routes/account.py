@@ -121,6 +121,4 @@ ROUTES = [
     Route("/domains/{id}/verify/dns", refuse, methods=["POST"]),
     Route("/domains/{id}/verify/http", refuse, methods=["POST"]),
     Route("/captures/{action}", refuse, methods=["POST"]),
-    Route("/capture-sources", list_nothing, methods=["GET"]),
-    Route("/capture-sources/{id}/files", refuse, methods=["GET"]),
 ]

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, StoredProfile
+from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, Slot, StoredProfile
 from tm_cli.server.runs.attached_data import check_attached
 from tm_cli.server.runs.plan import usable_baseline
 from tm_cli.server.validation import wire_time
@@ -93,6 +93,11 @@ def export_document(fields: ProfileFields) -> dict[str, Any]:
     for key in _LEFT_OUT_IF_UNSET:
         if document[key] in (None, ()):
             del document[key]
+    if fields.schedule:
+        document["schedule"]["slots"] = [
+            slot.model_dump(by_alias=True, include=set(Slot.model_fields))
+            for slot in fields.schedule.slots
+        ]
     return document
 
 
@@ -286,8 +291,7 @@ def _schedule_view(profile: StoredProfile, schedule: Schedule) -> dict[str, Any]
         "timezone": schedule.timezone,
         "notifyEmails": schedule.notify_emails,
         "slots": [
-            {"id": number, **slot.to_wire(), "enabled": True, "lastFiredAt": None}
-            for number, slot in enumerate(schedule.slots, start=1)
+            {"id": number, **slot.to_wire()} for number, slot in enumerate(schedule.slots, start=1)
         ],
     }
 

@@ -361,7 +361,7 @@ def _curve(fields: ProfileFields) -> list[list[float]]:
 
 
 async def prepare_run(
-    services: Services, profile: StoredProfile, asked: StartBody
+    services: Services, profile: StoredProfile, asked: StartBody, *, triggered_by: str = "api"
 ) -> tuple[ServerRun, EngineJob]:
     """Check everything that can be checked before the start; raises `Refusal`."""
     services.check_monthly_requests()
@@ -398,7 +398,7 @@ async def prepare_run(
         target_url=fields.target_url,
         region=region,
         tags=tuple(dict.fromkeys(asked.tags or ())),
-        triggered_by="api",
+        triggered_by=triggered_by,
         fingerprint=load.fingerprint,
         duration=float(fields.duration),
         loop=fields.loop,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tm_cli.runtime.clock import Clock
-from tm_cli.server.profiles import ProfileFields, StoredProfile, name_key
+from tm_cli.server.profiles import ProfileFields, Schedule, StoredProfile, name_key
 from tm_cli.server.store.database import Database
 from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.web.bodies import Refusal
@@ -28,7 +28,18 @@ class ProfileStore:
         self._clock = clock
 
     def all(self) -> list[StoredProfile]:
-        rows = self._database.rows("SELECT * FROM profiles ORDER BY updated_at DESC, id DESC")
+        return self._usable("SELECT * FROM profiles ORDER BY updated_at DESC, id DESC")
+
+    def scheduled(self) -> list[StoredProfile]:
+        """Those with a schedule."""
+        return self._usable(
+            "SELECT * FROM profiles WHERE"
+            " CASE WHEN json_valid(fields) THEN json_extract(fields, '$.schedule') END IS NOT NULL"
+            " ORDER BY id"
+        )
+
+    def _usable(self, sql: str) -> list[StoredProfile]:
+        rows = self._database.rows(sql)
         found = []
         for row in rows:
             try:
@@ -67,6 +78,14 @@ class ProfileStore:
                 "UPDATE profiles SET name_key = ?, fields = ?, updated_at = ? WHERE id = ?", values
             )
         return StoredProfile(profile.id, fields, profile.callback_secret, profile.created_at)
+
+    def set_schedule(self, profile: StoredProfile, schedule: Schedule) -> None:
+        """Note what has become of a schedule; this is no update by the profile's owner."""
+        fields = profile.fields.model_copy(update={"schedule": schedule})
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE profiles SET fields = ? WHERE id = ?", [_columns(fields)[1], profile.id]
+            )
 
     def delete(self, profile_id: int) -> bool:
         with self._database.transaction() as connection:

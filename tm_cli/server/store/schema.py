@@ -166,17 +166,6 @@ CREATE TABLE capture_sources (
     updated_at     TEXT    NOT NULL
 );
 
--- The slots of schedules; the schedule itself is in the fields of its profile.
-CREATE TABLE slots (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    profile_id    INTEGER NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
-    day_of_week   INTEGER NOT NULL, -- 1 is Monday
-    time          TEXT    NOT NULL, -- HH:mm
-    enabled       INTEGER NOT NULL, -- 0: one of a schedule that fires once has fired
-    last_fired_at TEXT
-);
-CREATE INDEX slots_by_profile ON slots (profile_id);
-
 CREATE TRIGGER verdict_is_written_once
 BEFORE UPDATE OF auto_verdict ON history WHEN OLD.auto_verdict IS NOT NULL
 BEGIN
@@ -281,15 +270,6 @@ CREATE TABLE capture_sources (
     created_at     TEXT    NOT NULL,
     updated_at     TEXT    NOT NULL
 );
-CREATE TABLE slots (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    profile_id    INTEGER NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
-    day_of_week   INTEGER NOT NULL,
-    time          TEXT    NOT NULL,
-    enabled       INTEGER NOT NULL,
-    last_fired_at TEXT
-);
-CREATE INDEX slots_by_profile ON slots (profile_id);
 """,
 }
 """From one version to the next, each in one transaction."""

@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 
 from tm_cli.errors import ConfigurationError
+from tm_cli.server.capture_sources.remote import SourceDefinition
 from tm_cli.server.quota import Quota
 from tm_cli.server.web.connections import (
     HEAD_TIMEOUT,
@@ -46,7 +47,7 @@ class ServeOptions:
     how many requests of one run may be under way at the same time. `head_timeout` is how many
     seconds a client has for a TLS handshake and the head of a request. `ca_file` has certificates
     that are trusted for targets in addition to the system's. `locustfiles` are those that the
-    server plays for everyone.
+    server plays for everyone. `capture_sources` are where captures are read from.
     """
 
     data_dir: Path
@@ -63,6 +64,7 @@ class ServeOptions:
     head_timeout: float = HEAD_TIMEOUT
     ca_file: str | None = None
     locustfiles: Sequence[Path] = ()
+    capture_sources: Sequence[SourceDefinition] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from tm_cli.server.profiles import (
     ProfileFields,
     Schedule,
     Slot,
+    StoredSlot,
     Wire,
     trim,
 )
@@ -41,8 +42,7 @@ def _names() -> frozenset[str]:
 
 
 def is_timezone(name: str) -> bool:
-    """Whether `name` is an IANA zone; on a system without zone data every name passes."""
-    return name in _names() or not _names()
+    return name in _names()
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -192,7 +192,7 @@ class ScheduleBody(Wire):
             mode=self.mode,
             timezone=self.timezone,
             notify_emails=tuple(self.notify_emails or ()),
-            slots=tuple(self.slots),
+            slots=tuple(StoredSlot(**slot.model_dump()) for slot in self.slots),
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from starlette.requests import HTTPConnection, Request
 
 from tm_cli.runtime.clock import Clock
+from tm_cli.server.capture_sources.sources import CaptureSources
 from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.profiles import LOCAL, StoredProfile
 from tm_cli.server.quota import Quota
@@ -115,6 +116,7 @@ class Services:
     quota: Quota
     clock: Clock
     locustfiles: Locustfiles
+    capture_sources: CaptureSources
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:

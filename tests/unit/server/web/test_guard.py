@@ -217,13 +217,11 @@ def test_unknown_routes_and_methods_have_an_envelope(shared_api, method, path, s
     ("method", "path", "status"),
     [
         ("GET", "/domains", 200),
-        ("GET", "/capture-sources", 200),
         ("POST", "/domains", 400),
         ("POST", "/domains/1/verify/dns", 400),
         ("DELETE", "/domains/1", 400),
         ("POST", "/captures/analyse", 400),
         ("POST", "/captures/import-remote", 400),
-        ("GET", "/capture-sources/1/files", 400),
     ],
 )
 def test_what_the_server_lacks_is_an_empty_list_or_a_clear_refusal(

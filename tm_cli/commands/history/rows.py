@@ -1,0 +1,95 @@
+"""The history row by row, newest first, without gaps or repeats while runs end or are deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from tm_cli.api.trafficmorph import HistoryPage, HistoryRow, TrafficMorphClient
+
+LARGEST_PAGE = 100
+
+_AFTER = timedelta(milliseconds=1)
+"""Added to the bound of the next page: whether a server includes it is not published, nor how
+precise its times are."""
+
+
+class HistoryRows:
+    """All rows that match, read page by page while they are iterated.
+
+    Page numbers shift when a run ends or is deleted. So each page is the first one of the rows up
+    to the time of the last row of the page before; only where that does not lead on (rows without a
+    time, a page of rows with the same one) is it the next page. Runs that end while the rows are
+    read are not among them. `start` is the number of the `first` page.
+    """
+
+    def __init__(
+        self,
+        client: TrafficMorphClient,
+        filters: Mapping[str, Any],
+        size: int = LARGEST_PAGE,
+        *,
+        start: int = 0,
+    ) -> None:
+        self.first: HistoryPage | None = None
+        self._client = client
+        self._filters = dict(filters)
+        self._size = min(size, LARGEST_PAGE)
+        self._start = start
+        self._last: datetime | None = None
+        self._near: dict[object, datetime | None] = {}
+
+    @property
+    def total(self) -> int | None:
+        """How many rows matched when the first page was read, as far as the server says that."""
+        return self.first.total_elements if self.first else None
+
+    def __iter__(self) -> Iterator[HistoryRow]:
+        for page in self.pages():
+            yield from page
+
+    def pages(self) -> Iterator[list[HistoryRow]]:
+        """Yield the rows of each page that were on none before."""
+        count = number = self._start
+        bound: datetime | None = None
+        is_bounded = True
+        while True:
+            own = {} if bound is None else {"to": bound.isoformat()}
+            query = {**self._filters, **own}
+            page = self._client.list_history(page=number, size=self._size, **query)
+            self.first = self.first or page
+            if bound is not None and any(_is_after(row, bound) for row in page.content):
+                number, bound, is_bounded = count, None, False  # it does not know `to`
+                continue
+            yield [row for row in page.content if self._is_next(row)]
+            if len(page.content) < self._size:
+                return
+            count += 1
+            following = self._last + _AFTER if self._last and is_bounded else None
+            if following and any(_is_after(row, following) for row in page.content):
+                number, bound = 0, following
+            else:
+                number += 1
+
+    def _is_next(self, row: HistoryRow) -> bool:
+        """Note a row; False for one that was there before, or that is newer than those."""
+        name = row.id if row.id is not None else row.run_id
+        if name in self._near:
+            return False
+        if row.created_at is not None:
+            if self._last is not None and row.created_at > self._last:
+                return False
+            self._last = row.created_at
+            self._near = {
+                other: time
+                for other, time in self._near.items()
+                if time is None or time <= row.created_at + _AFTER
+            }
+        if name is not None:
+            self._near[name] = row.created_at
+        return True
+
+
+def _is_after(row: HistoryRow, moment: datetime) -> bool:
+    return row.created_at is not None and row.created_at > moment

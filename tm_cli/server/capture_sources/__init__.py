@@ -1,0 +1,1 @@
+"""Directories on other machines from which captures are read: SFTP and S3."""
