@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.pages import bare, page, rows, section
+from checks.pages import bare, rows, section
 from tm_cli.server.engine.job import DEFAULT_SLOTS
 from tm_cli.server.quota import Quota
 from tm_cli.server.runs.progress import RunOutcome

@@ -70,9 +70,10 @@ def list_regions(session: CommandContext, listing: ListOptions) -> int:
 
 def describe_account(session: CommandContext, found: Account) -> str:
     """Return plan, usage with bars, limits and features as text."""
-    usage, limits = _usage(found), _limits(found)
     features = [name for name, value in sorted(_features(found).items()) if value is True]
-    lines = [*_plan(found), "", "Usage", *_aligned(usage), "", "Limits", *_aligned(limits)]
+    lines = [*_plan(found)]
+    for title, rows in (("Usage", _usage(found)), ("Limits", _limits(found))):
+        lines += ["", title, *_aligned(rows)] if rows else []
     if features:
         lines += ["", *_wrapped(session, f"Features: {', '.join(features)}")]
     return "\n".join(lines)
@@ -126,24 +127,27 @@ def _bar(share: float) -> str:
     return "█" * full + "░" * (_BAR - full)
 
 
+_LIMITS = (
+    ("max_rps", "rate of all runs", "requests/s", _NO_LIMIT),
+    ("max_profile_rps", "rate of one run", "requests/s", _NO_LIMIT),
+    ("api_requests_per_minute", "API requests", "a minute", _NO_LIMIT),
+    ("history_retention_days", "history", "days", "default of the server"),
+    ("max_request_bytes", "body and headers", "bytes", _NO_LIMIT),
+    ("max_request_headers_bytes", "headers", "bytes", _NO_LIMIT),
+    ("max_request_header_count", "headers, number", "", _NO_LIMIT),
+    ("max_request_header_bytes", "one header", "bytes", _NO_LIMIT),
+    ("max_notify_emails", "e-mail addresses", "a list", "none"),
+)
+"""Limits without usage: the field, its name, its unit, and what 0 or null means."""
+
+
 def _limits(found: Account) -> list[tuple[str, ...]]:
-    limits = found.limits
-    if limits is None:
-        return []
-    rows = [
-        ("rate of all runs", limits.max_rps, "requests/s", _NO_LIMIT),
-        ("rate of one run", limits.max_profile_rps, "requests/s", _NO_LIMIT),
-        ("API requests", limits.api_requests_per_minute, "a minute", _NO_LIMIT),
-        ("history", limits.history_retention_days, "days", "default of the server"),
-        ("body and headers", limits.max_request_bytes, "bytes", _NO_LIMIT),
-        ("headers", limits.max_request_headers_bytes, "bytes", _NO_LIMIT),
-        ("headers, number", limits.max_request_header_count, "", _NO_LIMIT),
-        ("one header", limits.max_request_header_bytes, "bytes", _NO_LIMIT),
-        ("e-mail addresses", limits.max_notify_emails, "a list", "none"),
-    ]
+    """The limits that the server tells."""
+    told = found.limits.model_dump(exclude_unset=True) if found.limits else {}
     return [
-        (name, f"{most:,} {unit}".strip() if most else nothing)
-        for name, most, unit, nothing in rows
+        (name, f"{told[field]:,} {unit}".strip() if told[field] else nothing)
+        for field, name, unit, nothing in _LIMITS
+        if field in told
     ]
 
 
