@@ -52,6 +52,9 @@ class _Root(LazyGroup):
         "variables": Entry(
             "tm_cli.commands.variables", "Keep CSV data that profiles fill in.", _SERVER
         ),
+        "domains": Entry(
+            "tm_cli.commands.domains", "Add and verify domains that load may be sent to.", _SERVER
+        ),
         "baseline": Entry(
             "tm_cli.commands.baseline", "Choose the run that later runs are compared with.", _SERVER
         ),
