@@ -34,6 +34,7 @@ from tm_cli.server.retention import expire_history
 from tm_cli.server.routes import (
     account,
     capture_sources,
+    captures,
     domains,
     history,
     noise,
@@ -91,6 +92,7 @@ OPERATIONS = [
     *noise.ROUTES,
     *account.ROUTES,
     *domains.ROUTES,
+    *captures.ROUTES,
     *capture_sources.ROUTES,
     *variables_sets.ROUTES,
 ]
