@@ -33,7 +33,9 @@ from tm_cli.server.quota import Quota
 from tm_cli.server.retention import expire_history
 from tm_cli.server.routes import (
     account,
+    api_description,
     capture_sources,
+    captures,
     domains,
     history,
     noise,
@@ -91,6 +93,7 @@ OPERATIONS = [
     *noise.ROUTES,
     *account.ROUTES,
     *domains.ROUTES,
+    *captures.ROUTES,
     *capture_sources.ROUTES,
     *variables_sets.ROUTES,
 ]
@@ -104,6 +107,7 @@ def create_app(services: Services) -> Starlette:
             Route(IDENTITY_PATH, identity, methods=["GET"]),
             Route("/tm/lease", lease, methods=["GET"]),
             *workers.ROUTES,
+            *api_description.DescriptionRoutes(OPERATIONS).routes,
         ],
         exception_handlers={
             Refusal: _refused,

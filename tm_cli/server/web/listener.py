@@ -241,6 +241,7 @@ class _HttpConnection(H11Protocol):
         super().__init__(config, state, app_state={SCOPE_KEY: connection})
         self._connection = connection
         self._is_idle = False
+        self._received = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._connection.transport = transport
@@ -249,7 +250,9 @@ class _HttpConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_idle:
             self._is_idle = False
+            self._received = 0
             self._connection.begin()
+        self._received += len(data)
         super().data_received(data)
         self._report_progress()
 
@@ -258,7 +261,7 @@ class _HttpConnection(H11Protocol):
         if self.cycle is None or self.cycle.response_complete:
             return
         if self.cycle.more_body:
-            self._connection.take_body()
+            self._connection.take_body(self._received)
         else:
             self._connection.complete()
 
