@@ -41,7 +41,7 @@ class _Root(LazyGroup):
         ),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry(
-            "tm_cli.commands.profiles.app", "List, show, make, import and export profiles.", _SERVER
+            "tm_cli.commands.profiles.app", "Make, change, apply and exchange profiles.", _SERVER
         ),
         "history": Entry(
             "tm_cli.commands.history.app", "List, show and compare finished runs.", _SERVER
@@ -63,6 +63,9 @@ class _Root(LazyGroup):
         "auth": Entry("tm_cli.commands.auth.app", "Store, check and remove API keys.", _SETUP),
         "init": Entry(
             "tm_cli.commands.init.app", "Set up a gate: profile, settings, CI pipeline.", _SETUP
+        ),
+        "schema": Entry(
+            "tm_cli.commands.schema", "Print the JSON Schema of documents and settings.", _SETUP
         ),
         "config": Entry("tm_cli.commands.config", "Show the effective settings.", _SETUP),
         "doctor": Entry("tm_cli.commands.doctor", "Check that a gate can work here.", _SETUP),
