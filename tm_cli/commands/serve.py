@@ -72,9 +72,60 @@ def serve(
             help="Directory for profiles and runs. [TM_DATA_DIR, .tm in the project]",
         ),
     ] = None,
+    max_rps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Requests per second of all runs together; what a curve has above it is cut off. "
+            "[TM_MAX_RPS, no limit]",
+        ),
+    ] = None,
+    max_profile_rps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE", help="Requests per second of one run. [TM_MAX_PROFILE_RPS, 10000]"
+        ),
+    ] = None,
+    max_concurrent_runs: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Runs at the same time. [TM_MAX_CONCURRENT_RUNS, 4]"),
+    ] = None,
+    max_profiles: Annotated[
+        str | None, typer.Option(metavar="N", help="Profiles. [TM_MAX_PROFILES, 1000]")
+    ] = None,
+    max_variables_sets: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Variables sets. [TM_MAX_VARIABLES_SETS, 100]"),
+    ] = None,
+    max_request_bytes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BYTES",
+            help="Body and headers of a profile. [TM_MAX_REQUEST_BYTES, no limit]",
+        ),
+    ] = None,
+    history_retention_days: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DAYS",
+            help="Delete runs from the history after so many days, except pinned baselines. "
+            "[TM_HISTORY_RETENTION_DAYS, never]",
+        ),
+    ] = None,
+    monthly_requests: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Requests that runs may send in a calendar month. [TM_MONTHLY_REQUESTS, no limit]",
+        ),
+    ] = None,
     requests_per_minute: Annotated[
-        int, typer.Option(min=1, help="Maximum number of requests per minute and client.")
-    ] = 600,
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="API requests in a minute, of all clients. [TM_REQUESTS_PER_MINUTE, no limit]",
+        ),
+    ] = None,
     locustfile: options.Locustfiles = None,
     allow_public_targets: options.AllowPublicTargets = False,
     exit_when_unused: Annotated[bool, typer.Option("--exit-when-unused", hidden=True)] = False,
@@ -90,6 +141,7 @@ def serve(
     tm serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --hostname load.example
     """
     try:
+        from tm_cli.server.quota import Quota
         from tm_cli.server.server import ServeOptions
         from tm_cli.server.server import serve as run_server
     except ModuleNotFoundError as missing:
@@ -110,7 +162,17 @@ def serve(
         hostnames=tuple(map(_host, hostname or ())),
         slots=slots,
         exit_when_unused=exit_when_unused,
-        requests_per_minute=requests_per_minute,
+        quota=Quota(
+            max_rps=session.setting("max_rps", max_rps),
+            profile_rps=session.setting("max_profile_rps", max_profile_rps),
+            concurrent_runs=session.setting("max_concurrent_runs", max_concurrent_runs),
+            profiles=session.setting("max_profiles", max_profiles),
+            variables_sets=session.setting("max_variables_sets", max_variables_sets),
+            request_bytes=session.setting("max_request_bytes", max_request_bytes),
+            history_days=session.setting("history_retention_days", history_retention_days),
+            monthly_requests=session.setting("monthly_requests", monthly_requests),
+            requests_per_minute=session.setting("requests_per_minute", requests_per_minute),
+        ),
         allow_public_targets=allow_public_targets or session.settings.value("allow_public_targets"),
         ca_file=session.settings.value("ca_file"),
         locustfiles=options.read_locustfiles(session, locustfile),

@@ -155,9 +155,6 @@ class ScriptedEngine:
         return "as scripted" if self._script.ending is Ending.BROKEN else None
 
 
-_UNLIMITED = 100_000
-
-
 @dataclass(frozen=True, slots=True)
 class ScriptedServer:
     """A running scripted server: where it is, its key, and what it has written down."""
@@ -181,7 +178,7 @@ async def scripted_server(
 
     One run at a time is allowed. Raises ConfigurationError when the server cannot start.
     """
-    options = ServeOptions(data_dir, port=0, requests_per_minute=_UNLIMITED)
+    options = ServeOptions(data_dir, port=0)
     data = DataDir(data_dir)
     with (
         data.exclusive(),

@@ -25,9 +25,24 @@ from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.capture_sources.sources import CaptureSources
 from tm_cli.server.data_dir import DataDir, ServerInfo
+from tm_cli.server.domains.rule import DomainRule
+from tm_cli.server.domains.verification import DomainVerifier
 from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.profiles import StoredProfile
-from tm_cli.server.routes import account, capture_sources, history, noise, profiles, runs, workers
+from tm_cli.server.quota import Quota
+from tm_cli.server.retention import expire_history
+from tm_cli.server.routes import (
+    account,
+    api_description,
+    capture_sources,
+    domains,
+    history,
+    noise,
+    profiles,
+    runs,
+    variables_sets,
+    workers,
+)
 from tm_cli.server.runner_class import runner_class
 from tm_cli.server.runs.plan import prepare_run
 from tm_cli.server.runs.supervisor import Supervisor
@@ -36,16 +51,18 @@ from tm_cli.server.schedules import READINESS_WAIT, Scheduler
 from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.capture_sources import CaptureSourceStore
 from tm_cli.server.store.database import Database
+from tm_cli.server.store.domains import DomainStore
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
 from tm_cli.server.store.runs import RunStore
+from tm_cli.server.store.variables_sets import VariablesSetStore
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.connections import ClientConnections, connections_allowed
 from tm_cli.server.web.guard import Guard, IdentityProof, digest_of, refusal_response
 from tm_cli.server.web.listener import ListeningSocket, ServeOptions, WebServer, open_listeners
 from tm_cli.server.web.schemas import StartBody
-from tm_cli.server.web.services import Leases, Quota, Services, wait_until_unused
+from tm_cli.server.web.services import Leases, Services, wait_until_unused
 from tm_cli.server.workers.local_worker import DEFAULT_COMMAND
 from tm_cli.server.workers.remote_workers import Agents, launch_with
 from tm_cli.values.sliding_window import SlidingWindow
@@ -74,7 +91,9 @@ OPERATIONS = [
     *history.ROUTES,
     *noise.ROUTES,
     *account.ROUTES,
+    *domains.ROUTES,
     *capture_sources.ROUTES,
+    *variables_sets.ROUTES,
 ]
 
 
@@ -86,6 +105,7 @@ def create_app(services: Services) -> Starlette:
             Route(IDENTITY_PATH, identity, methods=["GET"]),
             Route("/tm/lease", lease, methods=["GET"]),
             *workers.ROUTES,
+            *api_description.DescriptionRoutes(OPERATIONS).routes,
         ],
         exception_handlers={
             Refusal: _refused,
@@ -183,14 +203,19 @@ class EmbeddedServer:
         with signals_set(stop):
             data.announce(info)
             on_ready(info)
-            schedules = asyncio.create_task(scheduler_of(services).run())
+            background = [
+                asyncio.create_task(each)
+                for each in (scheduler_of(services).run(), expire_history(services))
+            ]
             await self._wait_for_end(services, stop)
-            schedules.cancel()
+            for task in background:
+                task.cancel()
             services.leases.close()
             await services.supervisor.shut_down()
             for server in servers:
                 server.should_exit = True
             await asyncio.gather(*serving)
+            await asyncio.gather(*background, return_exceptions=True)
 
     async def _wait_for_end(self, services: Services, stop: asyncio.Event) -> None:
         ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
@@ -205,15 +230,18 @@ class EmbeddedServer:
         await asyncio.gather(*ends, return_exceptions=True)
 
     def _services(self) -> Services:
-        quota = Quota(requests_per_minute=self._options.requests_per_minute)
+        quota = self._options.quota
         history = HistoryStore(self._database, self._clock)
         runs = RunStore(self._database)
         calibrations = Calibrations(SettingStore(self._database), runner_class(os.environ))
         judge = Judge(history, runs, self._clock.now, calibrations)
         agents = Agents()
         ports = frozenset(endpoint.port for endpoint in self._endpoints)
+        targets = TargetRule(ports, self._options.allow_public_targets)
+        stored_domains = DomainStore(self._database, self._clock)
         return Services(
             profiles=ProfileStore(self._database, self._clock),
+            variables_sets=VariablesSetStore(self._database, self._clock),
             history=history,
             supervisor=Supervisor(
                 runs=runs,
@@ -228,8 +256,9 @@ class EmbeddedServer:
                 judge=judge,
                 concurrent_runs=quota.concurrent_runs,
                 look=judge.look,
+                max_rps=quota.max_rps,
             ),
-            targets=TargetRule(ports, self._options.allow_public_targets),
+            targets=targets,
             locustfiles=Locustfiles(
                 self._options.locustfiles,
                 takes_paths=self._is_private,
@@ -249,6 +278,14 @@ class EmbeddedServer:
                 CaptureSourceStore(self._database, self._clock),
                 self._clock.monotonic,
             ),
+            domains=stored_domains,
+            domain_rule=DomainRule(stored_domains.verified, self._options.require_verified_domains),
+            domain_verifier=DomainVerifier(
+                targets,
+                self._options.ca_file,
+                self._options.dns_server,
+                self._options.web_ports,
+            ),
         )
 
     @property
@@ -260,7 +297,8 @@ class EmbeddedServer:
 
     def _guarded(self, app: ASGIApp, quota: Quota) -> list[Guard]:
         """The application behind a guard for each endpoint; they share the rate limit."""
-        window = SlidingWindow(quota.requests_per_minute, self._clock.monotonic)
+        most = quota.requests_per_minute
+        window = SlidingWindow(most, self._clock.monotonic) if most else None
         guard = partial(Guard, app, key_digest=digest_of(self._key), window=window)
         return [
             guard(

@@ -97,6 +97,18 @@ def _poll_interval(text: str) -> float | None:
     return None if text.strip().lower() == "auto" else _positive(text)
 
 
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        digits = text.strip().replace("_", "")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+            raise ValueError(f"invalid number {text!r}: expected a whole number")
+        if not least <= (number := int(digits)) <= most:
+            raise ValueError(f"{number} is not from {least} to {most}")
+        return number
+
+    return read
+
+
 def _boolean(text: str) -> bool:
     match text.strip().lower():
         case "1" | "true" | "yes" | "on":
@@ -165,6 +177,34 @@ def _of_system(system: str, title: str, base_url: str) -> tuple[Definition, ...]
         Definition(own + "api_key_file", _text, None, file, personal=True, own_prefix=own),
     )
 
+
+def _of_serve(name: str, default: int | None, help_: str, *, least: int = 0) -> Definition:
+    """A limit of the embedded server; a project must not shorten the user's history."""
+    most = {"max_profile_rps": 10_000}.get(name, 2**31 - 1)
+    is_personal = name == "history_retention_days"
+    return Definition(name, _whole_number(least, most), default, help_, personal=is_personal)
+
+
+LIMITS_OF_SERVE = (
+    _of_serve("max_rps", 0, "Requests per second of all runs of `tm serve`; 0: no limit."),
+    _of_serve("max_profile_rps", 10_000, "Requests per second of one run of `tm serve`.", least=1),
+    _of_serve("max_concurrent_runs", 4, "Runs of `tm serve` at the same time; 0: no limit."),
+    _of_serve("max_profiles", 1000, "Profiles that `tm serve` keeps."),
+    _of_serve("max_variables_sets", 100, "Variables sets that `tm serve` keeps."),
+    _of_serve("max_request_bytes", 0, "Bytes of body and headers of a profile; 0: no limit."),
+    _of_serve(
+        "history_retention_days",
+        None,
+        "Days after which `tm serve` deletes runs from its history.",
+        least=1,
+    ),
+    _of_serve("monthly_requests", 0, "Requests that `tm serve` sends in a month; 0: no limit."),
+    _of_serve(
+        "requests_per_minute",
+        0,
+        "API requests that `tm serve` answers in a minute; 0: no limit.",
+    ),
+)
 
 DEFINITIONS = {
     definition.name: definition
@@ -257,5 +297,6 @@ DEFINITIONS = {
             "Allow the embedded server to send load to public addresses.",
             personal=True,
         ),
+        *LIMITS_OF_SERVE,
     )
 }

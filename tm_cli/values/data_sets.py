@@ -39,6 +39,7 @@ class DataSet:
     """Rows under the names of their columns; without `weights` all rows are equally likely.
 
     `weights` has a number for each row, by column; those of ROW are the same for all columns.
+    `weight_column` is the column with the shared ones, which SEQUENTIAL does not use.
     """
 
     name: str
@@ -46,6 +47,7 @@ class DataSet:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     weights: Mapping[str, tuple[float, ...]]
+    weight_column: str | None = None
 
 
 def read_data_set(name: str, text: str, mode: Mode | None = None) -> DataSet:
@@ -71,6 +73,7 @@ def read_data_set(name: str, text: str, mode: Mode | None = None) -> DataSet:
         columns=tuple(columns[index] for index in macros),
         rows=tuple(tuple(row[index] for index in macros) for _, row in rows),
         weights=_by_column([columns[index] for index in macros], found),
+        weight_column=next((column for column in columns if column.lower() == _WEIGHT), None),
     )
 
 

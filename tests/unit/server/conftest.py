@@ -49,7 +49,7 @@ def api(client):
 @pytest.fixture(scope="module")
 def shared_api(tmp_path_factory):
     """One server for all the tests of a module that leave it as they find it."""
-    server = RunningServer(tmp_path_factory.mktemp("shared") / "data", requests_per_minute=10**6)
+    server = RunningServer(tmp_path_factory.mktemp("shared") / "data")
     server.start()
     with server.client() as client:
         yield Api(client)

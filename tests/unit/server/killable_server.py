@@ -135,7 +135,6 @@ def main(data_dir, slots):
         Path(data_dir),
         port=0,
         slots=int(slots),
-        requests_per_minute=10**6,
         engine_command=engine,
     )
     serve(options, on_ready=announce)

@@ -24,9 +24,7 @@ def main(data_dir, open_files, seconds=None):
         sys.stdout.write(info.base_url + "\n")
         sys.stdout.flush()
 
-    options = ServeOptions(
-        Path(data_dir), port=0, engine_command=FAKE_ENGINE, requests_per_minute=10**6
-    )
+    options = ServeOptions(Path(data_dir), port=0, engine_command=FAKE_ENGINE)
     serve(options, on_ready=announce)
 
 

@@ -5,14 +5,19 @@ import contextlib
 import sys
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import httpx2
 
+from tests.unit.server.contract import conformance
+from tm_cli.server.quota import Quota
 from tm_cli.server.server import ServeOptions, serve
 
 FAKE_ENGINE = (sys.executable, str(Path(__file__).with_name("fake_engine.py")))
 PATIENCE = 10.0
+QUOTA = {field.name for field in fields(Quota)}
+"""Options of a server that are limits."""
 
 
 def eventually(probe, patience=PATIENCE, explain=lambda: "nothing came of it"):
@@ -28,12 +33,8 @@ class RunningServer:
     """`serve()` in a thread; stopping it is graceful and re-raises what it raised."""
 
     def __init__(self, data_dir, **options):
-        settings = {
-            "port": 0,
-            "engine_command": FAKE_ENGINE,
-            "requests_per_minute": 10**6,  # tests poll often
-            **options,
-        }
+        limits = {name: options.pop(name) for name in QUOTA & options.keys()}
+        settings = {"port": 0, "engine_command": FAKE_ENGINE, "quota": Quota(**limits), **options}
         self.options = ServeOptions(data_dir, **settings)
         self._ready = threading.Event()
         self._stop = asyncio.Event()
@@ -81,7 +82,9 @@ class RunningServer:
     def client(self, **headers):
         headers = {"X-Api-Key": self.key, **headers}
         plain = httpx2.HTTPTransport(verify=False)  # building a TLS context takes a while
-        return httpx2.Client(base_url=self.info.base_url, headers=headers, transport=plain)
+        hooks = {"response": [conformance.check]}
+        base_url = self.info.base_url
+        return httpx2.Client(base_url=base_url, headers=headers, transport=plain, event_hooks=hooks)
 
 
 class Api:

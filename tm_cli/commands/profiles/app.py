@@ -13,6 +13,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
+from tm_cli.commands.profiles import schedule
 from tm_cli.commands.profiles.field_options import FieldOptions
 from tm_cli.commands.profiles.files import Paths, Recursive
 from tm_cli.commands.profiles.files import app as files_app
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 app = App()
 app.registered_commands += files_app.registered_commands
+app.add_typer(schedule.app, name="schedule")
 
 
 @app.callback()

@@ -17,6 +17,7 @@ _64_BITS = (1 << 64) - 1
 class VisitorVariables:
     """The values of the macros for each arrival; `sides` arrivals in a row get the same ones.
 
+    Where several data sets have a column of the same name, the first one counts.
     `shared` are those of all arrivals, until they are renewed.
     """
 
@@ -33,7 +34,8 @@ class VisitorVariables:
             self._shared
         )
         self._sides = sides
-        self._samplers = [_sampler(each, seed + (index << 32)) for index, each in enumerate(data)]
+        samplers = [_sampler(each, seed + (index << 32)) for index, each in enumerate(data)]
+        self._samplers = samplers[::-1]  # what comes later replaces
 
     def of(self, number: int) -> dict[str, str]:
         """The values of the arrival with this number of the curve; the caller may change them."""

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tm_cli.server.profiles import LOCAL
+from tm_cli.server.quota import Quota
 from tm_cli.server.routes.profiles import slot_count
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.services import Services
@@ -22,12 +23,12 @@ async def get_account(request: Request) -> Response:
             "trialEndsAt": None,
             "trialExpired": False,
             "graceEndsAt": None,
-            "limits": _quota(services),
+            "limits": _limits(services.quota),
             "usage": _usage(services),
             "features": {
                 "remoteRegions": True,
                 "lifecycleScripts": False,
-                "domainVerificationRequired": False,
+                "domainVerificationRequired": services.domain_rule.required,
                 "baselinePins": True,
                 "runLimits": True,
                 "duet": True,
@@ -44,42 +45,39 @@ async def get_account(request: Request) -> Response:
                 "clientCertificates": True,
                 "httpVersions": True,
                 "locustfiles": True,
+                "variablesSets": True,
             },
         }
     )
 
 
-def _quota(services: Services) -> dict[str, int | None]:
-    quota = services.quota
+def _limits(quota: Quota) -> dict[str, int | None]:
     return {
-        "maxRps": 0,
+        "maxRps": quota.max_rps,
         "maxProfileRps": quota.profile_rps,
         "maxConcurrentRuns": quota.concurrent_runs,
         "maxProfiles": quota.profiles,
         "maxScheduledRuns": quota.schedule_slots,
         "maxNotifyEmails": quota.notify_emails,
-        "maxVariablesSets": 0,
-        "historyRetentionDays": None,
-        "maxRequestBytes": 0,
-        "maxRequestHeadersBytes": 0,
+        "maxVariablesSets": quota.variables_sets,
+        "historyRetentionDays": quota.history_days,
+        "maxRequestBytes": quota.request_bytes,
+        "maxRequestHeadersBytes": quota.headers_bytes,
         "maxRequestHeaderCount": quota.header_count,
-        "maxRequestHeaderBytes": 0,
+        "maxRequestHeaderBytes": quota.header_bytes,
         "apiRequestsPerMinute": quota.requests_per_minute,
     }
 
 
 def _usage(services: Services) -> dict[str, int]:
-    month = services.clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     profiles = services.profiles.all()
-    active = services.supervisor.active
-    live = sum(run.state.sent for run in active)
     return {
-        "usedRequests": services.history.requests_since(month) + live,
-        "includedRequests": 0,
-        "activeRunCount": len(active),
+        "usedRequests": services.used_requests,
+        "includedRequests": services.quota.monthly_requests,
+        "activeRunCount": len(services.supervisor.active),
         "profileCount": len(profiles),
         "scheduledRunCount": sum(map(slot_count, profiles)),
-        "variablesSetCount": 0,
+        "variablesSetCount": services.variables_sets.count(),
     }
 
 
@@ -105,10 +103,6 @@ def _region(code: str, name: str, *, agents: int, connections: int) -> dict[str,
     }
 
 
-async def list_nothing(request: Request) -> Response:
-    return JSONResponse([])
-
-
 async def refuse(request: Request) -> Response:
     noun = request.url.path.split("/")[3]
     raise Refusal(f"{noun} are not supported by the embedded server")
@@ -117,14 +111,5 @@ async def refuse(request: Request) -> Response:
 ROUTES = [
     Route("/account", get_account, methods=["GET"]),
     Route("/regions", list_regions, methods=["GET"]),
-    Route("/domains", list_nothing, methods=["GET"]),
-    Route("/domains", refuse, methods=["POST"]),
-    Route("/domains/{id}", refuse, methods=["DELETE"]),
-    Route("/domains/{id}/verify/dns", refuse, methods=["POST"]),
-    Route("/domains/{id}/verify/http", refuse, methods=["POST"]),
-    Route("/variables-sets", list_nothing, methods=["GET"]),
-    Route("/variables-sets", refuse, methods=["POST"]),
-    Route("/variables-sets/{id}", refuse, methods=["GET", "PATCH", "DELETE"]),
-    Route("/variables-sets/{id}/mode", refuse, methods=["PATCH"]),
     Route("/captures/{action}", refuse, methods=["POST"]),
 ]

@@ -14,6 +14,7 @@ from tm_cli.server.judge import RunFacts, Thresholds
 from tm_cli.server.judge.findings import is_unreliable
 from tm_cli.server.judge.statistics.bootstrap import ASSUMED
 from tm_cli.server.profiles import LOCAL, StoredProfile
+from tm_cli.server.runs.attached_data import with_attached_data
 from tm_cli.server.runs.noise import (
     CALIBRATED,
     FEWEST_RUNS,
@@ -45,7 +46,9 @@ def _planned(
 ) -> dict[str, Any]:
     region = body.region or profile.fields.region or LOCAL
     warmup = warmup_of_run(body.warmup, profile.fields)
-    load = load_of(profile.fields, region, None, warmup)
+    load = load_of(
+        with_attached_data(services.variables_sets, profile.fields), region, None, warmup
+    )
     runs = comparable_runs(services.judge, profile.id, load.fingerprint, thresholds)
     asked = Asked(body.metric, body.detect, body.power)
     found = plan(services.judge, runs, thresholds, asked, float(services.quota.profile_rps))

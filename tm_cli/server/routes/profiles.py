@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, Slot, StoredProfile
+from tm_cli.server.runs.attached_data import check_attached
 from tm_cli.server.runs.plan import usable_baseline
 from tm_cli.server.validation import wire_time
 from tm_cli.server.web.bodies import MAX_PROFILE_BYTES, Refusal, read_json, read_model, validated
@@ -235,10 +236,12 @@ def _upsert(
 
 
 def _check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
-    """Refuse more headers, addresses or slots than the account has."""
+    """Refuse larger requests, more addresses or slots than the account has, and unknown sets."""
     quota = services.quota
-    if len(fields.headers) > quota.header_count:
-        raise Refusal(f"requestHeaders: more than {quota.header_count} headers")
+    quota.check_request(fields)
+    known = current.fields.variables_set_ids if current else ()
+    new = [each for each in fields.variables_set_ids if each not in known]
+    check_attached(services.variables_sets, fields, new)
     if len(fields.auto_alert_recipients) > quota.notify_emails:
         raise Refusal(f"autoAlertRecipients: more than {quota.notify_emails} addresses")
     _check_slots(services, fields, current)

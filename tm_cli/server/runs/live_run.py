@@ -89,6 +89,7 @@ class LiveRun:
     ) -> None:
         self.run = run
         self.state = RunState(run.duration, run.curve_end)
+        self.state.notes += run.notes
         self.steps = LiveSteps(run)
         self.ending: RunOutcome | None = None
         self.completed = False
@@ -109,6 +110,11 @@ class LiveRun:
     @property
     def is_active(self) -> bool:
         return self.ending is None and not self.completed
+
+    @property
+    def highest_rate(self) -> float:
+        """Requests per second that the run sends at most."""
+        return self._job.curve.highest_rate * self._job.requests_per_arrival
 
     @property
     def status(self) -> str:

@@ -21,13 +21,13 @@ from tm_cli.server.engine.job import (
     EngineJob,
     Origin,
     Probe,
-    rate_refusal,
 )
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
+from tm_cli.server.runs.attached_data import with_attached_data
 from tm_cli.server.runs.progress import NO_TRAITS, ServerRun
 from tm_cli.server.runs.stretches import stopped_after
 from tm_cli.server.runs.verdicts import facts
@@ -35,7 +35,7 @@ from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import problems
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody, check_url
-from tm_cli.server.web.services import Quota, Services
+from tm_cli.server.web.services import Services
 from tm_cli.values.documents import InvalidDocument, format_path
 from tm_cli.values.journeys.checks import REQUEST_TIMEOUT
 from tm_cli.values.journeys.steps import (
@@ -46,6 +46,7 @@ from tm_cli.values.journeys.steps import (
     step_name,
     unfilled_macro,
 )
+from tm_cli.values.load_curve import Curve
 from tm_cli.values.placeholders import MissingValue
 from tm_cli.values.thresholds import stretch_problem
 
@@ -64,8 +65,6 @@ def require_runnable(fields: ProfileFields) -> None:
     for name, script in scripts.items():
         if script:
             raise Refusal(f"{name} is not supported by the embedded server")
-    if fields.variables_set_ids:
-        raise Refusal("variablesSetIds is not supported by the embedded server")
     _require_one_way_of_playing(fields)
     _require_values(fields)
 
@@ -79,6 +78,7 @@ def _require_one_way_of_playing(fields: ProfileFields) -> None:
         "followRedirects": fields.follow_redirects,
     }
     of_requests: dict[str, object] = {
+        "variablesSetIds": fields.variables_set_ids,
         "data": fields.data,
         "clientCertificate": fields.client_certificate,
         "httpVersion": fields.http_version,
@@ -143,7 +143,6 @@ class CheckedTarget:
 def engine_job(
     run_id: str,
     fields: ProfileFields,
-    quota: Quota,
     target: CheckedTarget,
     second_target: CheckedTarget | None = None,
     **further: Any,
@@ -153,7 +152,7 @@ def engine_job(
     `further` are fields of the job that need no translation.
     """
     try:
-        job = EngineJob(
+        return EngineJob(
             run_id=run_id,
             target_url=target.url,
             addresses=target.addresses,
@@ -165,7 +164,6 @@ def engine_job(
             duration=fields.duration,
             interpolation=fields.interpolation_mode,
             loop=fields.loop,
-            max_rps=quota.profile_rps,
             steps=fields.steps,
             checks=fields.checks,
             cookies=bool(fields.cookies),
@@ -177,9 +175,39 @@ def engine_job(
         )
     except ValidationError as error:
         raise _refusal(error, _PROFILE_NAMES) from None
-    if refusal := rate_refusal(job, quota.profile_rps):
-        raise Refusal(f"points: {refusal}")
-    return job
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Up to which rate a curve is played, and, if that cuts something off, a note that says so.
+
+    The rates are those of the curve: of visitors, where an arrival is several requests.
+    """
+
+    rate: float
+    note: str | None = None
+
+    @property
+    def trait(self) -> str:
+        """What makes the load differ from that of the whole curve."""
+        return f"{self.rate:g}" if self.note else ""
+
+
+def _rate_limit(services: Services, profile_id: int, fields: ProfileFields) -> RateLimit:
+    """What the account leaves for a run, whose profile's active run is replaced."""
+    others = services.supervisor.rate_of_others(profile_id) if services.quota.max_rps else 0.0
+    most, name = services.quota.highest_rate(others)
+    rate = most / (max(requests_in_a_visit(fields.steps), 1) if fields.steps else 1)
+    points = [(point.x, point.y) for point in fields.points]
+    highest = Curve(points, fields.duration, fields.interpolation_mode).highest_rate
+    if highest <= rate * (1 + 1e-9):
+        return RateLimit(rate)
+    what = "visitors" if fields.steps else "requests"
+    return RateLimit(
+        rate,
+        f"the curve was cut off at {rate:,.6g} {what} per second ({name} of the account); "
+        f"its highest rate is {highest:,.6g}",
+    )
 
 
 def _visit_timeout(steps: Sequence[Mapping[str, Any]] | None) -> float | None:
@@ -259,14 +287,19 @@ class LoadFingerprint:
 
 
 def load_of(
-    fields: ProfileFields, region: str, against_url: str | None, warmup: float = 0.0
+    fields: ProfileFields,
+    region: str,
+    against_url: str | None,
+    warmup: float = 0.0,
+    rate_limit: str = "",
 ) -> LoadFingerprint:
     """Equal for runs that may be compared: same target, method, curve, duration and region.
 
     An A/B run is comparable only with those against the same second target, a run with a warm-up
     only with those that have the same, and one of a locustfile only with those of the same text.
+    `fields` have the data of the variables sets; `rate_limit` is set where it cuts the curve off.
     """
-    further = _further_traits(fields)
+    further = _further_traits(fields) | {"rate limit": rate_limit}
     facts: Sequence[object] = (
         fields.target_url,
         fields.http_method,
@@ -331,13 +364,15 @@ async def prepare_run(
     services: Services, profile: StoredProfile, asked: StartBody, *, triggered_by: str = "api"
 ) -> tuple[ServerRun, EngineJob]:
     """Check everything that can be checked before the start; raises `Refusal`."""
-    fields = profile.fields
+    services.check_monthly_requests()
+    fields = await asyncio.to_thread(with_attached_data, services.variables_sets, profile.fields)
     require_runnable(fields)
     values = asked.values or {}
     tokens = {f"={name}": values[name] for name in asked.renewable or () if name in values}
     macros = {name[1:]: f"$${name}$$" for name in tokens}
     _require_constant(values.keys() - macros.keys(), values)
     filled = _with_values(fields, values, macros)
+    services.quota.check_request(filled)
     region = choose_region(asked.region, fields, services.agents.workers)
     addresses = await services.check_target(filled.target_url, region)
     target = CheckedTarget(filled.target_url, addresses)
@@ -354,7 +389,8 @@ async def prepare_run(
             "gate: expectStatus is about the requests of a profile; in a locustfile, "
             "catch_response says which answers are failures"
         )
-    load = load_of(fields, region, second.url if second else None, warmup)
+    limit = _rate_limit(services, profile.id, filled)
+    load = load_of(fields, region, second.url if second else None, warmup, limit.trait)
     run = ServerRun(
         run_id=str(uuid.uuid4()),
         profile_id=profile.id,
@@ -375,13 +411,14 @@ async def prepare_run(
         selected_baseline=None
         if second
         else _selection(services, profile.id, region, asked.baseline_run_id, load),
+        notes=(limit.note,) if limit.note else (),
     )
     job = engine_job(
         run.run_id,
         filled,
-        services.quota,
         target,
         second,
+        max_rps=limit.rate,
         probe=probe,
         origins=await _origins(services, filled, region),
         expect_status=thresholds.get("expectStatus"),

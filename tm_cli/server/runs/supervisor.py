@@ -30,7 +30,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Supervisor:
-    """At most one active run per profile; every run that ends gets its row."""
+    """At most one active run per profile; every run that ends gets its row.
+
+    Limits that are 0 are none; `max_rps` is for the requests per second of all active runs.
+    """
 
     runs: RunStore
     history: HistoryStore
@@ -39,6 +42,7 @@ class Supervisor:
     judge: Callable[[int], None]
     concurrent_runs: int
     look: Look | None = None
+    max_rps: int = 0
     _closing: bool = field(default=False, init=False)
     _newest: dict[int, LiveRun] = field(default_factory=dict, init=False)
     _tasks: dict[asyncio.Task[None], LiveRun] = field(default_factory=dict, init=False)
@@ -55,6 +59,11 @@ class Supervisor:
     def is_busy(self) -> bool:
         return bool(self._tasks)
 
+    @property
+    def busy_profiles(self) -> set[int]:
+        """The profiles with a run that is active, or is being stored or judged."""
+        return {live.run.profile_id for live in list(self._tasks.values())}
+
     def start(self, run: ServerRun, job: EngineJob) -> LiveRun:
         """Start a run, replacing the profile's active one; it is on disk when this returns.
 
@@ -64,11 +73,12 @@ class Supervisor:
             raise Refusal("The server is shutting down", status=503)
         previous = self._newest.get(run.profile_id)
         others = sum(live is not previous for live in self.active)
-        if others >= self.concurrent_runs:
+        if 0 < self.concurrent_runs <= others:
             raise Refusal(f"Concurrent run limit reached ({self.concurrent_runs})")
-        self.runs.add(run)
         looks = run.stops_early and self.look
         live = LiveRun(run, job, self.runs, EarlyStop(run, job, looks) if looks else None)
+        self._check_rate(live)
+        self.runs.add(run)
         if previous:
             previous.end(RunOutcome.REPLACED, grace=REPLACE_GRACE)
         self._newest[run.profile_id] = live
@@ -76,6 +86,18 @@ class Supervisor:
         self._tasks[task] = live
         task.add_done_callback(self._tasks.pop)
         return live
+
+    def rate_of_others(self, profile_id: int) -> float:
+        """Requests per second that the active runs of other profiles send at most."""
+        return sum(live.highest_rate for live in self.active if live.run.profile_id != profile_id)
+
+    def _check_rate(self, live: LiveRun) -> None:
+        """Refuse a run whose rate was left to it until another one has started."""
+        if not self.max_rps:
+            return
+        total = live.highest_rate + self.rate_of_others(live.run.profile_id)
+        if total > self.max_rps * (1 + 1e-9):
+            raise Refusal("Another run has just started, and takes the rate; start this one again")
 
     def stop(self, profile_id: int) -> LiveRun | None:
         """End the active run, or forget the completed one; return what there was."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -85,7 +85,7 @@ class StoredVerdict:
 
 
 class HistoryStore:
-    """Rows are added once, judged at most once, and deleted only on request."""
+    """Rows are added once, judged at most once, and deleted on request or when they are too old."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -185,6 +185,26 @@ class HistoryStore:
             connection.execute("DELETE FROM history WHERE id = ?", [history_id])
             connection.execute("DELETE FROM runs WHERE run_id = ?", [row["run_id"]])
         return True
+
+    def expire(self, before: datetime, *, busy_profiles: Collection[int], most: int) -> int:
+        """Delete the oldest rows that were created before; return how many.
+
+        Pinned rows stay, and those of busy profiles, and what is damaged or not judged yet.
+        """
+        marks = ", ".join("?" for _ in busy_profiles)
+        sql = (
+            f"SELECT id, run_id FROM {_JOINED} WHERE created_at < ? AND created_at GLOB ?"  # noqa: S608
+            " AND typeof(created_at) = 'text' AND typeof(profile_id) = 'integer'"
+            f" AND profile_id NOT IN ({marks}) AND id NOT IN (SELECT history_id FROM pins)"
+            " AND (outcome <> 'COMPLETED' OR auto_verdict IS NOT NULL)"
+            " ORDER BY created_at, id LIMIT ?"
+        )
+        parameters = [wire_time(before), _TIME_FORM, *busy_profiles, most]
+        with self._database.transaction() as connection:
+            found = [tuple(row) for row in connection.execute(sql, parameters)]
+            connection.executemany("DELETE FROM history WHERE id = ?", [row[:1] for row in found])
+            connection.executemany("DELETE FROM runs WHERE run_id = ?", [row[1:] for row in found])
+        return len(found)
 
     def facets(self) -> HistoryFacets:
         newest = self._database.rows(

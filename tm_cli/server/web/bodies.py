@@ -15,7 +15,10 @@ from tm_cli.values.placeholders import hide_values
 
 
 class Refusal(Exception):
-    """Ends a request with `status` and the error envelope; 400 by default."""
+    """Ends a request with `status` and the error envelope; 400 by default.
+
+    `details` are further fields of the envelope.
+    """
 
     def __init__(
         self,
@@ -24,25 +27,32 @@ class Refusal(Exception):
         status: int = 400,
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
+        details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.code = code
         self.headers = headers
+        self.details = details or {}
 
     def hiding(self, values: Mapping[str, str]) -> Refusal:
         """Return the same without values that are shown nowhere."""
         message = hide_values(self.message, values)
-        return Refusal(message, status=self.status, code=self.code, headers=self.headers)
+        return Refusal(
+            message,
+            status=self.status,
+            code=self.code,
+            headers=self.headers,
+            details=self.details,
+        )
 
     @property
-    def envelope(self) -> dict[str, str]:
+    def envelope(self) -> dict[str, object]:
         """The body of the answer, in characters that can be sent."""
-        body = {"error": self.message.encode("utf-8", "backslashreplace").decode()}
-        if self.code is not None:
-            body["code"] = self.code
-        return body
+        message = self.message.encode("utf-8", "backslashreplace").decode()
+        code = {} if self.code is None else {"code": self.code}
+        return {"error": message, **code, **self.details}
 
 
 MAX_BYTES = 1024 * 1024

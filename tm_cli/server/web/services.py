@@ -10,13 +10,18 @@ from starlette.requests import HTTPConnection, Request
 
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.capture_sources.sources import CaptureSources
+from tm_cli.server.domains.rule import DomainRule
+from tm_cli.server.domains.verification import DomainVerifier
 from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.profiles import LOCAL, StoredProfile
+from tm_cli.server.quota import Quota
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.calibrations import Calibrations
+from tm_cli.server.store.domains import DomainStore
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore
+from tm_cli.server.store.variables_sets import VariablesSetStore
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.guard import IdentityProof
@@ -97,23 +102,11 @@ async def wait_until_unused(
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
-    """Counts and rates; the rate of a curve is clamped to the cap, everything else is refused."""
-
-    profiles: int = 1000
-    concurrent_runs: int = 4
-    profile_rps: int = 10_000
-    schedule_slots: int = 100
-    notify_emails: int = 10
-    header_count: int = 64
-    requests_per_minute: int = 600
-
-
-@dataclass(frozen=True, slots=True)
 class Services:
     """Made once per server, found by the routes on the application."""
 
     profiles: ProfileStore
+    variables_sets: VariablesSetStore
     history: HistoryStore
     supervisor: Supervisor
     targets: TargetRule
@@ -127,6 +120,9 @@ class Services:
     clock: Clock
     locustfiles: Locustfiles
     capture_sources: CaptureSources
+    domains: DomainStore
+    domain_rule: DomainRule
+    domain_verifier: DomainVerifier
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:
@@ -140,16 +136,45 @@ class Services:
             raise Refusal("Profile not found")
         return profile
 
+    @property
+    def used_requests(self) -> int:
+        """Requests sent in this calendar month (UTC), those of active runs included."""
+        month = self.clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        live = sum(run.state.sent for run in self.supervisor.active)
+        return self.history.requests_since(month) + live
+
+    def check_monthly_requests(self) -> None:
+        """Raise `Refusal` once the requests of this month have been used up."""
+        if not (included := self.quota.monthly_requests):
+            return
+        if (used := self.used_requests) < included:
+            return
+        raise Refusal(
+            f"The {included:,} requests of this month are used up; the next month begins at "
+            "00:00 UTC on its first day, or `tm serve --monthly-requests` permits more",
+            status=409,
+            code="USAGE_LIMIT_REACHED",
+            details={
+                "usedRequests": used,
+                "includedRequests": included,
+                "usagePercent": round(100 * used / included, 1),
+                "upgradeUrl": "",
+            },
+        )
+
     async def check_target(self, url: str, region: str) -> list[str] | None:
         """Raise `Refusal` unless a run in `region` may be aimed at `url`.
 
         Returns the addresses that were judged, to which the load is then bound. Agents see other
         addresses than this host does, and judge those themselves; for them it is None.
         """
+        addresses = None
         if region == LOCAL:
-            return await self.targets.check(url)
-        self.targets.check_literally(url)
-        return None
+            addresses = await self.targets.check(url)
+        else:
+            self.targets.check_literally(url)
+        self.domain_rule.check(url, addresses)
+        return addresses
 
 
 def path_id(request: Request) -> int:

@@ -109,7 +109,7 @@ def test_the_history_of_a_run_is_found_by_its_id(call):
 
 def test_account_and_regions_are_understood(call):
     account = ApiAccountResponse.from_dict(call(get_account))
-    assert account.limits.api_requests_per_minute == 10**6
+    assert (account.limits.max_profile_rps, account.limits.api_requests_per_minute) == (10_000, 0)
     assert account.features.domain_verification_required is False
     regions = [UserRegionResponse.from_dict(region) for region in call(list_regions)]
     assert [region.region_code for region in regions] == ["local"]

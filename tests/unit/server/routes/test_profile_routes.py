@@ -52,6 +52,11 @@ def test_an_update_may_make_twins_and_the_younger_one_is_upserted(api):
     assert api.save("second", duration=40) == second
 
 
+def saved_set(api):
+    csv = {"name": "users", "mode": "SEQUENTIAL", "csvContent": "user\nann\n"}
+    return api.post("/variables-sets", json=csv).json()["id"]
+
+
 def test_a_write_resets_what_it_does_not_name_and_keeps_five_fields(api):
     profile_id = api.save(
         httpMethod="get",
@@ -60,7 +65,7 @@ def test_a_write_resets_what_it_does_not_name_and_keeps_five_fields(api):
         region="eu-west",
         readinessUrl="http://127.0.0.1/ready",
         interpolationMode="linear",
-        variablesSetIds=[3],
+        variablesSetIds=[saved_set(api)],
         schedule=SCHEDULE,
     )
     before = api.get(f"/profiles/{profile_id}").json()
@@ -72,7 +77,10 @@ def test_a_write_resets_what_it_does_not_name_and_keeps_five_fields(api):
 
 
 def test_empty_values_clear_what_would_be_kept(api):
-    profile_id = api.save(region="eu-west", readinessUrl="http://127.0.0.1/", variablesSetIds=[3])
+    attached = [saved_set(api)]
+    profile_id = api.save(
+        region="eu-west", readinessUrl="http://127.0.0.1/", variablesSetIds=attached
+    )
     cleared = body(region="", readinessUrl="", variablesSetIds=[])
     after = api.put(f"/profiles/{profile_id}", json=cleared).json()
     assert (after["region"], after["readinessUrl"], after["variablesSetIds"]) == (None, None, [])

@@ -18,11 +18,6 @@ def stopped_early(api, profile, **asked):
 
 
 @pytest.fixture
-def server(start_server):
-    return start_server(requests_per_minute=10**6)
-
-
-@pytest.fixture
 def script(tmp_path):
     """Say what the target of the next run does; all runs have the same target."""
     files = {name: tmp_path / name for name in ("mode", "ms", "codes")}

@@ -47,7 +47,7 @@ def columns(connection, table):
 def prepared(tmp_path_factory):
     """A directory with two runs of one profile, both judged."""
     data_dir = tmp_path_factory.mktemp("damaged") / "data"
-    server = RunningServer(data_dir, requests_per_minute=10**6).start()
+    server = RunningServer(data_dir).start()
     with server.client() as client:
         api = Api(client)
         profile_id = api.save()
@@ -66,7 +66,7 @@ def data_dir(prepared, tmp_path):
 
 @pytest.fixture
 def api(data_dir, start_server):
-    server = start_server(data_dir, requests_per_minute=10**6)
+    server = start_server(data_dir)
     with server.client() as client:
         yield Api(client)
 

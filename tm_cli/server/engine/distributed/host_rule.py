@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tm_cli.server.engine.distributed.roles import WorkerRole
-from tm_cli.server.engine.job import EngineJob, rate_refusal
+from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.profiles import ClientCertificate
 from tm_cli.server.targets import TargetRule
@@ -19,7 +19,7 @@ from tm_cli.values.text import sanitize
 from tm_cli.values.urls import port_of
 
 MAX_RATE = 10_000.0
-"""Requests per second of a run; a server refuses more."""
+"""Requests per second of a run; a server cuts off more."""
 
 
 async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
@@ -28,8 +28,11 @@ async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
     A master on another machine has no say in which code is run and which certificates are trusted
     here, nor in which addresses are loaded.
     """
-    if refusal := rate_refusal(job, MAX_RATE):
-        raise Refusal(refusal)
+    if (highest := job.curve.highest_rate) > MAX_RATE * (1 + 1e-9):
+        raise Refusal(
+            f"the highest rate of the curve is {highest:,.0f} requests per second, "
+            f"the limit is {MAX_RATE:,.0f}"
+        )
     changes: dict[str, Any] = {"ca_file": role.ca_file}
     if role.trusts_addresses:
         return changes

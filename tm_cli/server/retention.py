@@ -1,0 +1,40 @@
+"""Deletes the rows of the history that are older than the account keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from datetime import timedelta
+
+from tm_cli.server.web.services import Services
+
+INTERVAL = 3600.0
+_AT_ONCE = 200
+"""Rows in a transaction, so that requests need not wait long."""
+
+logger = logging.getLogger(__name__)
+
+
+async def expire_history(services: Services) -> None:
+    """Delete what is too old, now and every hour."""
+    while services.quota.history_days is not None:
+        try:
+            while await asyncio.to_thread(expire_some, services):
+                pass
+        except sqlite3.Error:  # a full disk, perhaps
+            logger.exception("older rows of the history could not be deleted")
+        await asyncio.sleep(INTERVAL)
+
+
+def expire_some(services: Services) -> int:
+    """Delete the oldest rows, a limited number of them; return how many.
+
+    A pinned baseline stays until it is unpinned, and so do the rows of a profile whose run is
+    active or being judged: one of them may be its baseline.
+    """
+    if (days := services.quota.history_days) is None:
+        return 0
+    before = services.clock.now() - timedelta(days=days)
+    busy = services.supervisor.busy_profiles
+    return services.history.expire(before, busy_profiles=busy, most=_AT_ONCE)
