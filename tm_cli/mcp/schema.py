@@ -10,6 +10,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
 from tm_cli.cli import options
 from tm_cli.errors import UsageError
 from tm_cli.gate.policy import Gate
@@ -24,6 +25,9 @@ LONGEST_WAIT = 7 * 24 * 3600
 """Seconds; a call that waits longer has been mistyped."""
 
 LONGEST_MESSAGE = 300
+
+NOT_FOUND = 404
+SERVER_ERROR = 500
 
 
 def text(
@@ -287,10 +291,25 @@ def published(
     required: tuple[str, ...] = (),
 ) -> Tool:
     """Return a tool of TrafficMorph's own server, with the result that it has there."""
-    perform = partial(_emit, answer)
+    perform = partial(_emit, answer, effect)
     found = Tool(name, title, description, effect, perform, properties or {}, required)
     return replace(found, is_published=True)
 
 
-def _emit(answer: Answer, session: CallSession, arguments: dict[str, Any]) -> int:
-    return session.emit(answer(session, arguments), str)
+def _emit(answer: Answer, effect: Effect, session: CallSession, arguments: dict[str, Any]) -> int:
+    try:
+        return session.emit(answer(session, arguments), str)
+    except ApiError as error:
+        error.hint = "; ".join(filter(None, (_hint(error, effect), error.hint))) or None
+        raise
+
+
+def _hint(error: ApiError, effect: Effect) -> str | None:
+    status = error.status if isinstance(error, HttpError) else None
+    if status == NOT_FOUND:
+        return "a server that is older than this operation does not have it"
+    is_refusal = status is not None and status < SERVER_ERROR
+    was_not_sent = isinstance(error, ConnectionFailed) and not error.maybe_sent
+    if effect is Effect.READS or is_refusal or was_not_sent:
+        return None
+    return "the server may have done it all the same: look before you repeat the call"
