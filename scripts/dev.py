@@ -121,7 +121,15 @@ def prepare() -> None:
     print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
     make_environment(VENV)
     pip(VENV, "install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
-    pip(VENV, "install", *CONSTRAINTS, "--editable", f"{ROOT}[check,local,mcp]", "--group", "dev")
+    pip(
+        VENV,
+        "install",
+        *CONSTRAINTS,
+        "--editable",
+        f"{ROOT}[check,local,mcp,sources]",
+        "--group",
+        "dev",
+    )
     (VENV / STAMP).write_text(wanted)
 
 

@@ -165,7 +165,7 @@ def find_profile(client: TrafficMorphClient, subject: ProfileRef) -> Profile:
 
 
 def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
-    found = [profile for profile in profiles if folded(profile.name) == folded(text)]
+    found = [profile for profile in profiles if folded_name(profile.name) == folded_name(text)]
     if not found:
         near = difflib.get_close_matches(text, [profile.name for profile in profiles], n=1)
         raise Refused(
@@ -186,7 +186,7 @@ def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
     return found[0]
 
 
-def folded(name: str) -> str:
+def folded_name(name: str) -> str:
     """Compare as the server does: outer code points up to U+0020 go, letters are lower-cased."""
     outer = "".join(map(chr, range(0x21)))
     return "".join(letter.lower() for letter in name.strip(outer))

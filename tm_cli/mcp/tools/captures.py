@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tm_cli.errors import UsageError
 from tm_cli.mcp.schema import Effect, Tool, items, published, record, text, whole
 from tm_cli.mcp.session import CallSession
 from tm_cli.runtime.files import expand_home
+
+if TYPE_CHECKING:
+    from tm_cli.commands.captures.analysis import LocalCapture, RemoteCapture
 
 CAPTURE_ROOT = "TM_MCP_CAPTURE_ROOT"
 DEFAULT_ROOT = "~/.trafficmorph/captures"
@@ -45,13 +49,21 @@ def _refusal(problem: str, root: Path) -> UsageError:
 
 
 def analyse(session: CallSession, arguments: dict[str, Any]) -> Any:
-    path = capture_file(session, arguments["capture_path"])
-    return session.client.analyse_capture(path).document()  # type: ignore[attr-defined]
+    with _opened(session, arguments) as capture:
+        return capture.analyse().document()
 
 
 def import_capture(session: CallSession, arguments: dict[str, Any]) -> Any:
-    path, groups = capture_file(session, arguments["capture_path"]), _groups(arguments)
-    return session.client.import_capture(path, groups).document()  # type: ignore[attr-defined]
+    with _opened(session, arguments) as capture:
+        return capture.import_groups(_groups(arguments)).document()
+
+
+def _opened(
+    session: CallSession, arguments: dict[str, Any]
+) -> AbstractContextManager[LocalCapture | RemoteCapture]:
+    from tm_cli.commands.captures.analysis import opened
+
+    return opened(session, str(capture_file(session, arguments["capture_path"])), None, None)
 
 
 def list_sources(session: CallSession, arguments: dict[str, Any]) -> Any:

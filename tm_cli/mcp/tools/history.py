@@ -47,9 +47,9 @@ def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
 
 
 def _run(session: CallSession, arguments: dict[str, Any], *, include_series: bool) -> Any:
-    from tm_cli.commands.history.show import find_ended_run
+    from tm_cli.commands.history.show import get_ended_run
 
-    found = find_ended_run(session.client, arguments["run_id"]).document()
+    found = get_ended_run(session.client, arguments["run_id"]).document()
     left_out = () if include_series else SERIES
     return {name: value for name, value in found.items() if name not in left_out}
 

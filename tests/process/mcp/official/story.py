@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.process.mcp.official.conversation import Conversation, Failed
+from tests.process.mcp.official.internet import Internet
 
 QUICKLY = {"poll_interval_seconds": 0.1}
 TARGET = "http://127.0.0.1:9/?mode="
@@ -15,9 +16,12 @@ CSV = "user,weight\nada,5\ngrace,1\n"
 class Story:
     """What every tool has answered, by its name; names of what is made begin with `prefix`."""
 
-    def __init__(self, conversation: Conversation, prefix: str, captures: Path) -> None:
+    def __init__(
+        self, conversation: Conversation, prefix: str, captures: Path, internet: Internet
+    ) -> None:
         self._conversation = conversation
         self._prefix = prefix
+        self._internet = internet
         self._capture = str(captures / "traffic.jsonl")
         self.answers: dict[str, Any] = {}
 
@@ -26,6 +30,7 @@ class Story:
         self.variables()
         self.profiles()
         self.runs()
+        self.domains()
         return self.answers
 
     def call(self, tool: str, /, **arguments: Any) -> Any:
@@ -133,14 +138,22 @@ class Story:
         assert self.refused("tm_get_run", run_id=first["run_id"])
 
     def domains(self) -> None:
-        name = f"{self._prefix}.tm-tests.invalid"
+        name = f"{self._prefix}.shop.test"
         made = self.call("tm_add_domain", domain=name)
         assert self.call("tm_add_domain", domain=name.upper()) == made
-        domain = {"domain_id": made["id"]}
-        assert made["verificationToken"] in self.refused("tm_verify_domain_dns", **domain)
-        assert made["verificationToken"] in self.refused("tm_verify_domain_http", **domain)
+        domain, token = {"domain_id": made["id"]}, made["verificationToken"]
+        assert token in self.refused("tm_verify_domain_dns", **domain)
+        self._internet.install_record(name, token)
+        assert self.call("tm_verify_domain_dns", **domain)["verified"] is True
         assert made["id"] in [item["id"] for item in self.call("tm_list_domains")]
+        local = self.call("tm_add_domain", domain="localhost")
+        domain, token = {"domain_id": local["id"]}, local["verificationToken"]
+        self._internet.install_file("another token")
+        assert token in self.refused("tm_verify_domain_http", **domain)
+        self._internet.install_file(token)
+        assert self.call("tm_verify_domain_http", **domain)["verificationMethod"] == "HTTP"
         self.call("tm_delete_domain", **domain)
+        assert self.refused("tm_delete_domain", **domain)
 
     def captures(self) -> None:
         found = self.call("tm_analyse_capture", capture_path=self._capture)
@@ -154,7 +167,8 @@ class Story:
             selections={"groups": [{**groups[0], "profileName": f"{self._prefix} users"}]},
         )
         assert made["createdProfiles"][0]["name"] == f"{self._prefix} users"
-        (source,) = self.call("tm_list_capture_sources")
+        sources = self.call("tm_list_capture_sources")
+        (source,) = [item for item in sources if item["name"] == self._prefix]
         (file,) = self.call("tm_list_capture_source_files", source_id=source["id"])
         remote = {"source_id": source["id"], "path": file["path"]}
         assert self.call("tm_analyse_remote_capture", **remote)["groups"] == found["groups"]
