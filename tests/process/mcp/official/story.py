@@ -31,6 +31,7 @@ class Story:
         self.profiles()
         self.runs()
         self.domains()
+        self.captures()
         return self.answers
 
     def call(self, tool: str, /, **arguments: Any) -> Any:
