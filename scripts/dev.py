@@ -115,7 +115,7 @@ def prepare() -> None:
     print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
     make_environment()
     pip("install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
-    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[check,local,mcp]", "--group", "dev")
+    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[check,local,mcp,sources]", "--group", "dev")
     STAMP.write_text(wanted)
 
 

@@ -41,7 +41,9 @@ MAY_IMPORT = {
 ONLY_IN = {
     "tm_cli.server": "commands/agent.py commands/serve.py selftest server",
     "anyio": "mcp/server.py",
-    "certifi": "server/engine",
+    "asyncssh": "server/capture_sources/sftp.py",
+    "certifi": "server/domains server/engine",
+    "dns": "server/domains",
     "filelock": "server",
     "gevent": "server/engine",
     "h2": "server/engine/http2",
@@ -56,6 +58,7 @@ ONLY_IN = {
     "mcp_types": "mcp/server.py",
     "platformdirs": "runtime/environment.py",
     "psutil": "server/agent server/engine target/process_usage.py",
+    "obstore": "server/capture_sources/s3.py",
     "pydantic": "api report server",
     "rich": "render runtime/terminal.py",
     "starlette": "server",

@@ -28,8 +28,13 @@ ROUNDS = 10
 VIEWS = (
     ("profiles", "list"),
     ("profiles", "show", "42"),
+    ("profiles", "schedule", "show", "42"),
     ("history", "list"),
+    ("history", "list", "--fields", "profileName,tags,latencyQuantiles.p95,commit"),
+    ("history", "list", "--jsonl"),
     ("history", "show", "7"),
+    ("history", "show", "latest"),
+    ("history", "filters"),
     ("history", "compare", "9", "7"),
     ("history", "changes", "42"),
     ("baseline", "show", "42"),
@@ -94,6 +99,21 @@ OF_PATHS = {
 }
 
 
+def hostile_history(path, say, chance):
+    if path == "history":
+        return page(row(**hostile_row(say)))
+    if path == "history/filters":
+        named = {"profiles": [{"id": 1, "name": say()}], "triggeredBy": [say()]}
+        return named | {"regions": [say()], "tags": [say(), say()], "autoVerdicts": [say()]}
+    if path == "history/compare":
+        latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
+        items = chance.choice((hostile_comparisons(say), say()))
+        steps = {"steps": hostile_steps(say)}
+        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
+    against = chance.choice((None, other_side(targetUrl=say())))
+    return detail(**hostile_row(say), against=against, **series())
+
+
 def hostile_answer(path, say, chance):
     if path in OF_PATHS:
         return OF_PATHS[path](say)
@@ -109,16 +129,8 @@ def hostile_answer(path, say, chance):
     if path == "calibration":
         record = {"spread": 0.02, "measured": {say(): 0.02}, "target": say()}
         return {"runnerClass": say(), "calibrations": {say(): record}}
-    if path == "history":
-        return page(row(**hostile_row(say)))
-    if path == "history/compare":
-        latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
-        items = chance.choice((hostile_comparisons(say), say()))
-        steps = {"steps": hostile_steps(say)}
-        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
-    if path.startswith("history/"):
-        against = chance.choice((None, other_side(targetUrl=say())))
-        return detail(**hostile_row(say), against=against, **series())
+    if path.startswith("history"):
+        return hostile_history(path, say, chance)
     if path.endswith("/baseline"):
         return {"historyId": 7, "region": say(), "autoVerdict": say(), "startedAt": say()}
     if path.endswith(("/status", "/stop")):
@@ -129,7 +141,9 @@ def hostile_answer(path, say, chance):
     gate = {"steps": {say(): {"p95": {"fail": 5}}, say(): say()}}
     steps = [{"name": say(), "request": say()}, {"think": [say(), 2]}, {say(): say()}, say()]
     shown = {"status": say(), "interpolationMode": say()}
-    return profile(**words, **shown, steps=steps, gate=gate)
+    slot = {"dayOfWeek": say(), "time": say(), "lastFiredAt": say()}
+    schedule = {"mode": say(), "timezone": say(), "notifyEmails": [say()], "slots": [slot]}
+    return profile(**words, **shown, steps=steps, gate=gate, schedule=schedule)
 
 
 @pytest.fixture
@@ -149,7 +163,9 @@ def hostile(httpserver):
     return httpserver
 
 
-@pytest.mark.parametrize("argv", [*VIEWS, *((*argv, "--json") for argv in VIEWS), MARKDOWN])
+@pytest.mark.parametrize(
+    "argv", [*VIEWS, *((*argv, "--json") for argv in VIEWS if "--jsonl" not in argv), MARKDOWN]
+)
 def test_nothing_that_a_command_shows_is_obeyed(tm, hostile, argv):
     environ = {"TM_BASE_URL": hostile.url_for("/"), "TM_API_KEY": KEY}
     for seed in range(ROUNDS):

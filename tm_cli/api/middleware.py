@@ -143,9 +143,10 @@ class ReportingTransport(_Layer):
 class LimitingTransport(_Layer):
     """Ends each exchange in time and size.
 
-    It may take `timeout` seconds, a read no longer than its deadline, and its body
-    `largest_body` bytes, an extension of the request. A request with the extension `is_stream` has
-    a head that ends in time as any other; a body that follows status 200 may go on.
+    It may take `timeout` seconds, or those of the extension `seconds` of the request, a read no
+    longer than its deadline, and its body `largest_body` bytes, another extension. A request with
+    the extension `is_stream` has a head that ends in time as any other; a body that follows status
+    200 may go on.
     """
 
     def __init__(
@@ -181,9 +182,10 @@ class LimitingTransport(_Layer):
             yield piece
 
     def _seconds(self, request: httpx2.Request) -> float:
+        timeout: float = request.extensions.get("seconds", self._timeout)
         if (deadline := _deadline(request)) is None:
-            return self._timeout
-        return min(self._timeout, max(deadline - self._clock.monotonic(), 0.0))
+            return timeout
+        return min(timeout, max(deadline - self._clock.monotonic(), 0.0))
 
 
 def describe_request(request: httpx2.Request) -> str:

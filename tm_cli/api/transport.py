@@ -9,10 +9,10 @@ import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -112,6 +112,42 @@ class Reply:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send in the multipart field `file`, and other fields.
+
+    `report` is called with how many bytes of the file have been sent.
+    """
+
+    file: BinaryIO
+    name: str
+    media_type: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    report: Callable[[int], None] = lambda _: None
+
+
+class ReportedFile:
+    """A file that reports how much of it has been read."""
+
+    def __init__(self, file: BinaryIO, report: Callable[[int], None]) -> None:
+        self._file = file
+        self._report = report
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(size)
+        self._report(self._file.tell())
+        return content
+
+
 class Transport:
     """Sends requests below the base URL and returns parsed JSON.
 
@@ -163,14 +199,42 @@ class Transport:
         *,
         params: Params = None,
         headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> Reply:
-        """Send one request over a new connection.
+        """Send one request over a new connection; it may take `seconds` where that is longer.
 
         The server may close a connection that was kept alive just as the request leaves, and then
         it would not be known whether the request was received.
         """
         with self._new_client() as client:
-            return self._send(client, method, path, params=params, body=body, headers=headers)
+            return self._send(
+                client, method, path, params=params, body=body, headers=headers, seconds=seconds
+            )
+
+    def upload(
+        self, path: str, upload: Upload, *, params: Params = None, seconds: float | None = None
+    ) -> Any:
+        """POST a file as a multipart form, once, over a new connection.
+
+        It may take `seconds`, if that is longer than the time of any request.
+        """
+        url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
+        file = (upload.name, ReportedFile(upload.file, upload.report), upload.media_type)
+        with self._new_client() as client:
+            request = client.build_request(
+                "POST", url, data=dict(upload.fields), files={"file": cast("Any", file)}
+            )
+            self._allow(request, seconds)
+            response, content = self._exchange(client, request)
+        return self._parse(request, response, content)
+
+    def _allow(self, request: httpx2.Request, seconds: float | None) -> None:
+        """Let a request take longer than others, and its answer be as large as a file."""
+        if seconds is not None:
+            seconds = max(seconds, self._connection.timeout)
+            request.extensions["timeout"] = httpx2.Timeout(seconds).as_dict()
+            request.extensions["seconds"] = seconds
+            request.extensions["largest_body"] = LARGEST_FILE
 
     def download(
         self, method: str, path: str, *, accept: str, headers: Mapping[str, str] | None = None
@@ -257,8 +321,17 @@ class Transport:
             self._key = self._connection.read_key_again()
         return self._key.reveal() != before
 
-    def _send_now(self, client: httpx2.Client, method: str, path: str, **parts: Any) -> Reply:
+    def _send_now(
+        self,
+        client: httpx2.Client,
+        method: str,
+        path: str,
+        *,
+        seconds: float | None = None,
+        **parts: Any,
+    ) -> Reply:
         request = self._request(client, method, path, **parts)
+        self._allow(request, seconds)
         response, content = self._exchange(client, request)
         document = self._parse(request, response, content)
         return Reply(document, response.status_code, response.headers)

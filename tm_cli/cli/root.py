@@ -43,6 +43,9 @@ class _Root(LazyGroup):
         "profiles": Entry(
             "tm_cli.commands.profiles.app", "List, show, make, import and export profiles.", _SERVER
         ),
+        "captures": Entry(
+            "tm_cli.commands.captures.app", "Make profiles from recorded traffic.", _SERVER
+        ),
         "history": Entry(
             "tm_cli.commands.history.app", "List, show and compare finished runs.", _SERVER
         ),

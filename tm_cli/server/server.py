@@ -25,13 +25,17 @@ from tm_cli.runtime.clock import Clock, SystemClock
 from tm_cli.runtime.signals import signals_set
 from tm_cli.server.capture_sources.sources import CaptureSources
 from tm_cli.server.data_dir import DataDir, ServerInfo
+from tm_cli.server.domains.rule import DomainRule
+from tm_cli.server.domains.verification import DomainVerifier
 from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.profiles import StoredProfile
 from tm_cli.server.quota import Quota
 from tm_cli.server.retention import expire_history
 from tm_cli.server.routes import (
     account,
+    api_description,
     capture_sources,
+    domains,
     history,
     noise,
     profiles,
@@ -47,6 +51,7 @@ from tm_cli.server.schedules import READINESS_WAIT, Scheduler
 from tm_cli.server.store.calibrations import Calibrations
 from tm_cli.server.store.capture_sources import CaptureSourceStore
 from tm_cli.server.store.database import Database
+from tm_cli.server.store.domains import DomainStore
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore, SettingStore
 from tm_cli.server.store.runs import RunStore
@@ -86,8 +91,9 @@ OPERATIONS = [
     *history.ROUTES,
     *noise.ROUTES,
     *account.ROUTES,
-    *variables_sets.ROUTES,
+    *domains.ROUTES,
     *capture_sources.ROUTES,
+    *variables_sets.ROUTES,
 ]
 
 
@@ -99,6 +105,7 @@ def create_app(services: Services) -> Starlette:
             Route(IDENTITY_PATH, identity, methods=["GET"]),
             Route("/tm/lease", lease, methods=["GET"]),
             *workers.ROUTES,
+            *api_description.DescriptionRoutes(OPERATIONS).routes,
         ],
         exception_handlers={
             Refusal: _refused,
@@ -196,19 +203,19 @@ class EmbeddedServer:
         with signals_set(stop):
             data.announce(info)
             on_ready(info)
-            jobs = [
-                asyncio.create_task(scheduler_of(services).run()),
-                asyncio.create_task(expire_history(services)),
+            background = [
+                asyncio.create_task(each)
+                for each in (scheduler_of(services).run(), expire_history(services))
             ]
             await self._wait_for_end(services, stop)
-            for job in jobs:
-                job.cancel()
+            for task in background:
+                task.cancel()
             services.leases.close()
             await services.supervisor.shut_down()
             for server in servers:
                 server.should_exit = True
             await asyncio.gather(*serving)
-            await asyncio.gather(*jobs, return_exceptions=True)
+            await asyncio.gather(*background, return_exceptions=True)
 
     async def _wait_for_end(self, services: Services, stop: asyncio.Event) -> None:
         ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
@@ -230,6 +237,8 @@ class EmbeddedServer:
         judge = Judge(history, runs, self._clock.now, calibrations)
         agents = Agents()
         ports = frozenset(endpoint.port for endpoint in self._endpoints)
+        targets = TargetRule(ports, self._options.allow_public_targets)
+        stored_domains = DomainStore(self._database, self._clock)
         return Services(
             profiles=ProfileStore(self._database, self._clock),
             variables_sets=VariablesSetStore(self._database, self._clock),
@@ -249,7 +258,7 @@ class EmbeddedServer:
                 look=judge.look,
                 max_rps=quota.max_rps,
             ),
-            targets=TargetRule(ports, self._options.allow_public_targets),
+            targets=targets,
             locustfiles=Locustfiles(
                 self._options.locustfiles,
                 takes_paths=self._is_private,
@@ -268,6 +277,14 @@ class EmbeddedServer:
                 self._options.capture_sources,
                 CaptureSourceStore(self._database, self._clock),
                 self._clock.monotonic,
+            ),
+            domains=stored_domains,
+            domain_rule=DomainRule(stored_domains.verified, self._options.require_verified_domains),
+            domain_verifier=DomainVerifier(
+                targets,
+                self._options.ca_file,
+                self._options.dns_server,
+                self._options.web_ports,
             ),
         )
 

@@ -149,6 +149,7 @@ def _request(entry: Mapping[str, Any], think: float) -> SourceRequest:
         clean_headers({pair["name"]: pair["value"] for pair in _headers(entry)}),
         clean_body(body) if body else None,
         think=think,
+        at=_began(entry),
     )
 
 

@@ -40,7 +40,8 @@ def is_http_url(text: str) -> bool:
 class SourceRequest:
     """One request; `think` is the time in seconds that passed before it.
 
-    With a `weight` it is one of a mix, of which each visitor sends one.
+    `at` is when it was sent, in seconds since 1970, where the source says it. With a `weight` it is
+    one of a mix, of which each visitor sends one.
     """
 
     method: str
@@ -50,6 +51,7 @@ class SourceRequest:
     name: str | None = None
     weight: int | None = None
     think: float = 0.0
+    at: float | None = None
 
     @property
     def origin(self) -> str:

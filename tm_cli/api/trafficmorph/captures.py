@@ -49,6 +49,9 @@ class CaptureGroup(CamelCasePayload):
     curve: Lenient[list[RatePoint]] = None
     variables: Lenient[list[CaptureVariable]] = None
     sample_urls: TextList = ()
+    warnings: TextList = ()
+    problem: Lenient[StrictStr] = None
+    """Why it cannot be imported; the last two come from the embedded server alone."""
 
 
 class CaptureAnalysis(CamelCasePayload):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from tm_cli.api.client import JsonClient, as_object, given
+from tm_cli.api.client import JsonClient, as_object, given, parse_payload
 from tm_cli.api.trafficmorph.account import Account, Region
 from tm_cli.api.trafficmorph.captures import (
     CaptureAnalysis,
@@ -27,8 +29,19 @@ from tm_cli.api.trafficmorph.history import (
 from tm_cli.api.trafficmorph.profiles import ImportedProfile, Profile, ProfileSummary
 from tm_cli.api.trafficmorph.runs import LiveStatus, RunControl
 from tm_cli.api.trafficmorph.variables_sets import VariablesSet
+from tm_cli.values.captures import LARGEST_CAPTURE
+
+if TYPE_CHECKING:
+    from tm_cli.api.transport import Params, Upload
 
 T = TypeVar("T")
+
+LONGEST_ANALYSIS = 600.0
+"""Seconds in which a server reads the largest capture, or fetches it from a source."""
+_SLOWEST_UPLOAD = 64 * 1024
+"""Bytes a second."""
+_LONGEST_QUERY = 4000
+"""Characters that every server and proxy accepts."""
 
 
 class TrafficMorphClient(JsonClient):
@@ -201,16 +214,44 @@ class TrafficMorphClient(JsonClient):
         read = TypeAdapter(list[CaptureSourceFile]).validate_python
         return self._get(read, f"capture-sources/{source_id}/files", {"limit": limit})
 
+    def analyse_capture(self, capture: Upload) -> CaptureAnalysis:
+        """Analyse a file, which is sent once; nothing is stored."""
+        return self._upload(CaptureAnalysis.model_validate, "captures/analyse", capture)
+
+    def import_capture(self, capture: Upload, groups: Sequence[Mapping[str, str]]) -> CaptureImport:
+        """Make profiles of the selected groups: `method`, `urlSkeleton`, perhaps `profileName`.
+
+        The selections are in the query, as other clients send them, or in a field of the form
+        where they are too long for a URL.
+        """
+        selections, params = {"selections": json.dumps({"groups": list(groups)})}, None
+        if len(quote(selections["selections"])) <= _LONGEST_QUERY:
+            selections, params = {}, selections
+        sent = replace(capture, fields={**capture.fields, **selections})
+        return self._upload(CaptureImport.model_validate, "captures/import", sent, params)
+
     def analyse_remote_capture(self, source_id: int, path: str) -> CaptureAnalysis:
         body = {"sourceId": source_id, "path": path}
-        return self._post(CaptureAnalysis.model_validate, "captures/analyse-remote", body)
+        return self._work(CaptureAnalysis.model_validate, "captures/analyse-remote", body)
 
     def import_remote_capture(
         self, source_id: int, path: str, groups: Sequence[Mapping[str, str]]
     ) -> CaptureImport:
-        """Make profiles of the selected groups: `method`, `urlSkeleton`, perhaps `profileName`."""
+        """Make profiles of the selected groups of a source's file; see `import_capture`."""
         body = {"sourceId": source_id, "path": path, "selections": {"groups": list(groups)}}
-        return self._post(CaptureImport.model_validate, "captures/import-remote", body)
+        return self._work(CaptureImport.model_validate, "captures/import-remote", body)
+
+    def _upload(
+        self, read: Callable[[Any], T], path: str, upload: Upload, params: Params = None
+    ) -> T:
+        seconds = LONGEST_ANALYSIS + LARGEST_CAPTURE / _SLOWEST_UPLOAD
+        found = self._transport.upload(self._path(path), upload, params=params, seconds=seconds)
+        return parse_payload(read, path, found)
+
+    def _work(self, read: Callable[[Any], T], path: str, body: Any) -> T:
+        """Send once what may keep the server busy for long."""
+        reply = self._send_once("POST", path, body, seconds=LONGEST_ANALYSIS)
+        return parse_payload(read, path, reply.document)
 
     def _patch(self, path: str, body: Any) -> VariablesSet:
         return self._send(VariablesSet.model_validate, "PATCH", path, body)

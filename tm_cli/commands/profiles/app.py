@@ -13,6 +13,7 @@ from tm_cli.cli import options
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
+from tm_cli.commands.profiles import schedule
 from tm_cli.commands.shared.lists import ListOptions, ListView, show_list
 from tm_cli.errors import OutputError, UsageError
 from tm_cli.runtime.files import write_atomic
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tm_cli.commands.shared.profile_argument import ProfileRef
 
 app = App()
+app.add_typer(schedule.app, name="schedule")
 
 
 @app.callback()

@@ -66,7 +66,7 @@ def make(
     per_second = 1.0 if rate is None else _option("--rate", read_rate, rate)
     seconds = None if duration is None else _option("--duration", read_seconds, duration)
     with explained(file):
-        traffic = _read(session, file, choice)
+        traffic = read_source(session, file, choice)
         if rate is not None and traffic.points:
             traffic = replace(traffic, points=())
         title = name or re.sub(r"[^\w.-]+", "-", Path(file).name.partition(".")[0]).strip("-")
@@ -93,7 +93,8 @@ def _option(flag: str, read: Callable[[str], T], text: str) -> T:
         raise UsageError(f"{flag}: {problem}") from None
 
 
-def _read(session: CommandContext, file: str, choice: Choice) -> Traffic:
+def read_source(session: CommandContext, file: str, choice: Choice) -> Traffic:
+    """Return the requests of a file; raises UnusableSource, and OSError."""
     if choice.kind == "access-log":
         mix = read_log(
             session, file, log_format=choice.log_format, include_assets=choice.include_assets

@@ -31,9 +31,9 @@ def list_history(session: CallSession, arguments: dict[str, Any]) -> int:
 
 
 def show_history(session: CallSession, arguments: dict[str, Any]) -> int:
-    from tm_cli.commands.history.show import find_ended_run
+    from tm_cli.commands.history.show import get_ended_run
 
-    found = find_ended_run(session.client, arguments["run_id"]).document()
+    found = get_ended_run(session.client, arguments["run_id"]).document()
     if not arguments.get("include_series"):
         found = {name: value for name, value in found.items() if name not in SERIES}
     return session.emit(found, str)

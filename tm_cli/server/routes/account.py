@@ -28,7 +28,7 @@ async def get_account(request: Request) -> Response:
             "features": {
                 "remoteRegions": True,
                 "lifecycleScripts": False,
-                "domainVerificationRequired": False,
+                "domainVerificationRequired": services.domain_rule.required,
                 "baselinePins": True,
                 "runLimits": True,
                 "duet": True,
@@ -103,10 +103,6 @@ def _region(code: str, name: str, *, agents: int, connections: int) -> dict[str,
     }
 
 
-async def list_nothing(request: Request) -> Response:
-    return JSONResponse([])
-
-
 async def refuse(request: Request) -> Response:
     noun = request.url.path.split("/")[3]
     raise Refusal(f"{noun} are not supported by the embedded server")
@@ -115,10 +111,5 @@ async def refuse(request: Request) -> Response:
 ROUTES = [
     Route("/account", get_account, methods=["GET"]),
     Route("/regions", list_regions, methods=["GET"]),
-    Route("/domains", list_nothing, methods=["GET"]),
-    Route("/domains", refuse, methods=["POST"]),
-    Route("/domains/{id}", refuse, methods=["DELETE"]),
-    Route("/domains/{id}/verify/dns", refuse, methods=["POST"]),
-    Route("/domains/{id}/verify/http", refuse, methods=["POST"]),
     Route("/captures/{action}", refuse, methods=["POST"]),
 ]

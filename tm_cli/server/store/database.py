@@ -66,8 +66,14 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block's statements, or none; on disk when the block is left."""
+        """All of the block's statements, or none; on disk when the block is left.
+
+        A block inside another one is a part of it: what it raises must leave the outer one, too.
+        """
         with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import sqlite3
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +27,10 @@ class ProfileStore:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """What is written in it, to other stores of the database too, is written as a whole."""
+        return self._database.transaction()
 
     def all(self) -> list[StoredProfile]:
         return self._usable("SELECT * FROM profiles ORDER BY updated_at DESC, id DESC")

@@ -53,6 +53,7 @@ Longer than clients poll or keep a connection: a request that arrives while it i
 lost, and its sender cannot know whether a run was started.
 """
 _BODY_SHARE = 3  # times as long for a body, and for reading an answer
+_SLOWEST_BODY = 64 * 1024  # bytes a second that prolong the time for a body
 _IDLE_SLACK = 5.0  # after uvicorn has closed an idle connection: for what is still to be sent
 _UNAUTHENTICATED_SHARE = 4
 _MIN_UNAUTHENTICATED = 16  # clients that come at the same moment
@@ -139,10 +140,11 @@ class ClientConnection:
         self._began = self._loop.time()
         self._set_deadline(self._began + self._connections.head_timeout)
 
-    def take_body(self) -> None:
-        """The head of a request is complete, its body is not."""
+    def take_body(self, received: int = 0) -> None:
+        """The head of a request is complete, its body is not; so many bytes have come."""
         if self._is_authenticated:
-            self._set_deadline(self._began + self._connections.body_timeout)
+            seconds = self._connections.body_timeout + received / _SLOWEST_BODY
+            self._set_deadline(self._began + seconds)
 
     def complete(self) -> None:
         """All of a request has come. With the key, the answer may take as long as it takes."""

@@ -33,6 +33,7 @@ from tm_cli.server.web.connections import (
     ClientConnections,
 )
 from tm_cli.server.workers.agent_protocol import MAX_MESSAGE
+from tm_cli.values.urls import DEFAULT_PORTS
 
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 _QUEUE = 1024  # connections that wait to be accepted; the system may keep fewer
@@ -47,7 +48,8 @@ class ServeOptions:
     how many requests of one run may be under way at the same time. `head_timeout` is how many
     seconds a client has for a TLS handshake and the head of a request. `ca_file` has certificates
     that are trusted for targets in addition to the system's. `locustfiles` are those that the
-    server plays for everyone. `capture_sources` are where captures are read from.
+    server plays for everyone. `capture_sources` are where captures are read from. Domains are
+    verified by `dns_server` instead of the system's, and by files at `web_ports`.
     """
 
     data_dir: Path
@@ -65,6 +67,9 @@ class ServeOptions:
     ca_file: str | None = None
     locustfiles: Sequence[Path] = ()
     capture_sources: Sequence[SourceDefinition] = ()
+    require_verified_domains: bool = False
+    dns_server: tuple[str, int] | None = None
+    web_ports: tuple[tuple[str, int], ...] = tuple(DEFAULT_PORTS.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +241,7 @@ class _HttpConnection(H11Protocol):
         super().__init__(config, state, app_state={SCOPE_KEY: connection})
         self._connection = connection
         self._is_idle = False
+        self._received = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._connection.transport = transport
@@ -244,7 +250,9 @@ class _HttpConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_idle:
             self._is_idle = False
+            self._received = 0
             self._connection.begin()
+        self._received += len(data)
         super().data_received(data)
         self._report_progress()
 
@@ -253,7 +261,7 @@ class _HttpConnection(H11Protocol):
         if self.cycle is None or self.cycle.response_complete:
             return
         if self.cycle.more_body:
-            self._connection.take_body()
+            self._connection.take_body(self._received)
         else:
             self._connection.complete()
 

@@ -10,12 +10,15 @@ from starlette.requests import HTTPConnection, Request
 
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.capture_sources.sources import CaptureSources
+from tm_cli.server.domains.rule import DomainRule
+from tm_cli.server.domains.verification import DomainVerifier
 from tm_cli.server.locustfiles import Locustfiles
 from tm_cli.server.profiles import LOCAL, StoredProfile
 from tm_cli.server.quota import Quota
 from tm_cli.server.runs.supervisor import Supervisor
 from tm_cli.server.runs.verdicts import Judge
 from tm_cli.server.store.calibrations import Calibrations
+from tm_cli.server.store.domains import DomainStore
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.profiles import PinStore, ProfileStore
 from tm_cli.server.store.variables_sets import VariablesSetStore
@@ -117,6 +120,9 @@ class Services:
     clock: Clock
     locustfiles: Locustfiles
     capture_sources: CaptureSources
+    domains: DomainStore
+    domain_rule: DomainRule
+    domain_verifier: DomainVerifier
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:
@@ -162,10 +168,13 @@ class Services:
         Returns the addresses that were judged, to which the load is then bound. Agents see other
         addresses than this host does, and judge those themselves; for them it is None.
         """
+        addresses = None
         if region == LOCAL:
-            return await self.targets.check(url)
-        self.targets.check_literally(url)
-        return None
+            addresses = await self.targets.check(url)
+        else:
+            self.targets.check_literally(url)
+        self.domain_rule.check(url, addresses)
+        return addresses
 
 
 def path_id(request: Request) -> int:

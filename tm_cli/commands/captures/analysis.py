@@ -1,0 +1,196 @@
+"""A capture that a server analyses: a file that is sent to it, or one of its sources."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from tm_cli.cli.session import CommandContext
+from tm_cli.errors import ConfigurationError, UsageError
+from tm_cli.runtime.terminal import Terminal
+from tm_cli.values.captures import (
+    LARGEST_CAPTURE,
+    InvalidLine,
+    UnusableCapture,
+    numbered_lines,
+    read_request,
+)
+from tm_cli.values.durations import format_duration
+from tm_cli.values.text import sanitize
+
+if TYPE_CHECKING:
+    from tm_cli.api.trafficmorph import CaptureAnalysis, CaptureGroup, CaptureImport
+    from tm_cli.api.transport import Upload
+
+_PIECE = 256 * 1024
+_MEDIA_TYPE = "application/x-ndjson"
+
+
+@dataclass(frozen=True)
+class LocalCapture:
+    """A file on this machine, which is sent for each operation."""
+
+    session: CommandContext
+    name: str
+    file: BinaryIO
+
+    def analyse(self) -> CaptureAnalysis:
+        with self._upload() as upload:
+            return self.session.client.analyse_capture(upload)
+
+    def import_groups(self, groups: Sequence[Mapping[str, str]]) -> CaptureImport:
+        with self._upload() as upload:
+            return self.session.client.import_capture(upload, groups)
+
+    @contextmanager
+    def _upload(self) -> Iterator[Upload]:
+        from tm_cli.api.transport import Upload
+        from tm_cli.render.upload import upload_progress
+
+        self.file.seek(0)
+        size = os.fstat(self.file.fileno()).st_size
+        name = Path(self.name).name.encode("ascii", "replace").decode()
+        is_shown = self.session.terminal.live and not self.session.quiet
+        with upload_progress(self.session.terminal, size, is_shown=is_shown) as report:
+            yield Upload(self.file, name, _MEDIA_TYPE, report=report)
+
+
+@dataclass(frozen=True)
+class RemoteCapture:
+    """A file of a capture source, which the server reads."""
+
+    session: CommandContext
+    name: str
+    source_id: int
+    path: str
+
+    def analyse(self) -> CaptureAnalysis:
+        return self.session.client.analyse_remote_capture(self.source_id, self.path)
+
+    def import_groups(self, groups: Sequence[Mapping[str, str]]) -> CaptureImport:
+        return self.session.client.import_remote_capture(self.source_id, self.path, groups)
+
+
+@contextmanager
+def opened(
+    session: CommandContext, file: str | None, source: str | None, path: str | None
+) -> Iterator[LocalCapture | RemoteCapture]:
+    """Open what the options name; raises UsageError, and ConfigurationError for a bad file."""
+    if (file is None) == (source is None):
+        raise UsageError("give either a FILE, or --source and --path")
+    if (source is None) != (path is None):
+        raise UsageError("--source and --path belong together")
+    if source is not None and path is not None:
+        yield RemoteCapture(session, path, _source_id(session, source), path)
+        return
+    name = "standard input" if file == "-" else str(file)
+    with _local(session, str(file)) as opened_file:
+        _check(session, name, opened_file)
+        yield LocalCapture(session, name, opened_file)
+
+
+def _source_id(session: CommandContext, text: str) -> int:
+    found = session.client.list_capture_sources()
+    for source in found:
+        if text in (source.name, str(source.id)):
+            return source.id
+    known = ", ".join(sanitize(source.name) for source in found) or "none"
+    raise UsageError(f"there is no capture source {text!r}", hint=f"the server has: {known}")
+
+
+@contextmanager
+def _local(session: CommandContext, file: str) -> Iterator[BinaryIO]:
+    try:
+        if file == "-":
+            with tempfile.TemporaryFile() as copy:
+                while piece := sys.stdin.buffer.read(_PIECE):
+                    copy.write(piece)
+                yield copy
+        else:
+            with (session.context.cwd / file).open("rb") as opened_file:
+                yield opened_file
+    except OSError as problem:
+        name = "standard input" if file == "-" else sanitize(file)
+        raise ConfigurationError(f"cannot read {name}: {problem.strerror or problem}") from None
+
+
+def _check(session: CommandContext, name: str, file: BinaryIO) -> None:
+    """Read the file here first: raise for one that is not a capture, and name bad lines."""
+    shown = sanitize(name)
+    size = file.seek(0, os.SEEK_END)
+    if size > LARGEST_CAPTURE:
+        most = LARGEST_CAPTURE // (1024 * 1024)
+        raise ConfigurationError(f"{shown} is larger than {most} MB", hint="split it")
+    file.seek(0)
+    good, bad, first = 0, 0, ""
+    try:
+        for number, line in numbered_lines(iter(lambda: file.read(_PIECE), b"")):
+            try:
+                read_request(line)
+                good += 1
+            except InvalidLine as problem:
+                bad += 1
+                first = first or f"{shown}:{number}: {sanitize(problem)}"
+    except UnusableCapture as problem:
+        raise ConfigurationError(f"{shown}: {problem}") from None
+    if not good:
+        raise ConfigurationError(
+            first or f"{shown} is empty",
+            hint='a line is such as {"t": 0.5, "method": "GET", "url": "https://example.com/"}; '
+            "`tm captures convert` makes captures of other files",
+        )
+    if bad:
+        session.note(f"tm: {first}; lines left out: {bad:,} of {good + bad:,}")
+
+
+def shown(terminal: Terminal, name: str, analysis: CaptureAnalysis) -> str:
+    """The groups as a table with numbers, and what a profile of them does not send."""
+    from tm_cli.render.tables import columns, rate
+
+    stats, groups = analysis.stats, analysis.groups
+    seconds = format_duration(stats.duration_seconds or 0.0)
+    kinds = "1 kind" if len(groups) == 1 else f"{len(groups):,} kinds"
+    head = f"{sanitize(name)}: {stats.total_requests or 0:,} requests in {seconds}, of {kinds}"
+    rows = [
+        (
+            number,
+            group.method,
+            group.url_skeleton,
+            f"{group.row_count or 0:,}",
+            rate(group.peak_qps),
+            ", ".join(variable.name or "?" for variable in group.variables or ()),
+        )
+        for number, group in enumerate(groups, 1)
+    ]
+    titles = ("#", "METHOD", "URL", "REQUESTS", "PEAK/S", "VARIABLES")
+    table = columns(terminal, titles, rows)
+    return "\n".join([head, table, *_remarks(groups)])
+
+
+def _remarks(groups: Sequence[CaptureGroup]) -> Iterator[str]:
+    """What profiles do not send, with the numbers of their groups."""
+    found: dict[str, list[int]] = {}
+    for number, group in enumerate(groups, 1):
+        for warning in group.warnings:
+            found.setdefault(sanitize(warning), []).append(number)
+        if group.problem:
+            found.setdefault(f"cannot be imported: {sanitize(group.problem)}", []).append(number)
+    for text, numbers in found.items():
+        yield f"{_ranges(numbers)}: {text}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`1-3, 5` for 1, 2, 3 and 5."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)
