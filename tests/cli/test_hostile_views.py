@@ -79,6 +79,21 @@ def hostile_row(say):
     return rows | {"autoCompareSnapshot": found}
 
 
+def hostile_history(path, say, chance):
+    if path == "history":
+        return page(row(**hostile_row(say)))
+    if path == "history/filters":
+        named = {"profiles": [{"id": 1, "name": say()}], "triggeredBy": [say()]}
+        return named | {"regions": [say()], "tags": [say(), say()], "autoVerdicts": [say()]}
+    if path == "history/compare":
+        latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
+        items = chance.choice((hostile_comparisons(say), say()))
+        steps = {"steps": hostile_steps(say)}
+        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
+    against = chance.choice((None, other_side(targetUrl=say())))
+    return detail(**hostile_row(say), against=against, **series())
+
+
 def hostile_account(say):
     features = {"baselinePins": True, "plans": True, "calibration": True, say(): True}
     return {"features": features, "subscriptionType": say(), "subscriptionStatus": say()}
@@ -97,21 +112,6 @@ OF_PATHS = {
     "variables-sets/3": hostile_set,
     "variables-sets/3/mode": hostile_set,
 }
-
-
-def hostile_history(path, say, chance):
-    if path == "history":
-        return page(row(**hostile_row(say)))
-    if path == "history/filters":
-        named = {"profiles": [{"id": 1, "name": say()}], "triggeredBy": [say()]}
-        return named | {"regions": [say()], "tags": [say(), say()], "autoVerdicts": [say()]}
-    if path == "history/compare":
-        latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
-        items = chance.choice((hostile_comparisons(say), say()))
-        steps = {"steps": hostile_steps(say)}
-        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
-    against = chance.choice((None, other_side(targetUrl=say())))
-    return detail(**hostile_row(say), against=against, **series())
 
 
 def hostile_answer(path, say, chance):
