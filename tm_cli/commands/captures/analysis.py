@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.captures.sources import find_source
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.captures import (
@@ -87,21 +88,12 @@ def opened(
     if (source is None) != (path is None):
         raise UsageError("--source and --path belong together")
     if source is not None and path is not None:
-        yield RemoteCapture(session, path, _source_id(session, source), path)
+        yield RemoteCapture(session, path, find_source(session, source).id, path)
         return
     name = "standard input" if file == "-" else str(file)
     with _local(session, str(file)) as opened_file:
         _check(session, name, opened_file)
         yield LocalCapture(session, name, opened_file)
-
-
-def _source_id(session: CommandContext, text: str) -> int:
-    found = session.client.list_capture_sources()
-    for source in found:
-        if text in (source.name, str(source.id)):
-            return source.id
-    known = ", ".join(sanitize(source.name) for source in found) or "none"
-    raise UsageError(f"there is no capture source {text!r}", hint=f"the server has: {known}")
 
 
 @contextmanager
