@@ -28,8 +28,13 @@ ROUNDS = 10
 VIEWS = (
     ("profiles", "list"),
     ("profiles", "show", "42"),
+    ("profiles", "schedule", "show", "42"),
     ("history", "list"),
+    ("history", "list", "--fields", "profileName,tags,latencyQuantiles.p95,commit"),
+    ("history", "list", "--jsonl"),
     ("history", "show", "7"),
+    ("history", "show", "latest"),
+    ("history", "filters"),
     ("history", "compare", "9", "7"),
     ("history", "changes", "42"),
     ("baseline", "show", "42"),
@@ -41,6 +46,11 @@ VIEWS = (
     ("profiles", "export", "42"),
     ("plan", "42"),
     ("calibrate", "--show"),
+    ("variables", "list"),
+    ("variables", "show", "3"),
+    ("variables", "mode", "3", "ROW"),
+    ("account", "show"),
+    ("regions", "list"),
 )
 MARKDOWN = ("history", "compare", "9", "7", "--format", "markdown")
 
@@ -69,11 +79,44 @@ def hostile_row(say):
     return rows | {"autoCompareSnapshot": found}
 
 
+def hostile_history(path, say, chance):
+    if path == "history":
+        return page(row(**hostile_row(say)))
+    if path == "history/filters":
+        named = {"profiles": [{"id": 1, "name": say()}], "triggeredBy": [say()]}
+        return named | {"regions": [say()], "tags": [say(), say()], "autoVerdicts": [say()]}
+    if path == "history/compare":
+        latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
+        items = chance.choice((hostile_comparisons(say), say()))
+        steps = {"steps": hostile_steps(say)}
+        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
+    against = chance.choice((None, other_side(targetUrl=say())))
+    return detail(**hostile_row(say), against=against, **series())
+
+
+def hostile_account(say):
+    features = {"baselinePins": True, "plans": True, "calibration": True, say(): True}
+    return {"features": features, "subscriptionType": say(), "subscriptionStatus": say()}
+
+
+def hostile_set(say):
+    columns = {"macroColumns": [say(), say()], "weightColumn": say()}
+    return {"id": 3, "name": say(), "mode": say(), **columns}
+
+
+OF_PATHS = {
+    "profiles": lambda say: [{"id": 1, "name": say(), "createdAt": say()}],
+    "account": hostile_account,
+    "regions": lambda say: [{"regionCode": say(), "displayName": say()}],
+    "variables-sets": lambda say: [hostile_set(say)],
+    "variables-sets/3": hostile_set,
+    "variables-sets/3/mode": hostile_set,
+}
+
+
 def hostile_answer(path, say, chance):
-    if path == "profiles":
-        return [{"id": 1, "name": say(), "createdAt": say()}]
-    if path == "account":
-        return {"features": {"baselinePins": True, "plans": True, "calibration": True}}
+    if path in OF_PATHS:
+        return OF_PATHS[path](say)
     if path.endswith("/plan"):
         option = {"name": say(), "rate": 5, "seconds": 60, "isCheapest": True}
         lower = {say(): {"warn": 2.5}, say(): say()}
@@ -86,16 +129,8 @@ def hostile_answer(path, say, chance):
     if path == "calibration":
         record = {"spread": 0.02, "measured": {say(): 0.02}, "target": say()}
         return {"runnerClass": say(), "calibrations": {say(): record}}
-    if path == "history":
-        return page(row(**hostile_row(say)))
-    if path == "history/compare":
-        latency = {say(): {"meanA": 1.0, "meanB": 2.0}}
-        items = chance.choice((hostile_comparisons(say), say()))
-        steps = {"steps": hostile_steps(say)}
-        return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
-    if path.startswith("history/"):
-        against = chance.choice((None, other_side(targetUrl=say())))
-        return detail(**hostile_row(say), against=against, **series())
+    if path.startswith("history"):
+        return hostile_history(path, say, chance)
     if path.endswith("/baseline"):
         return {"historyId": 7, "region": say(), "autoVerdict": say(), "startedAt": say()}
     if path.endswith(("/status", "/stop")):
@@ -106,7 +141,9 @@ def hostile_answer(path, say, chance):
     gate = {"steps": {say(): {"p95": {"fail": 5}}, say(): say()}}
     steps = [{"name": say(), "request": say()}, {"think": [say(), 2]}, {say(): say()}, say()]
     shown = {"status": say(), "interpolationMode": say()}
-    return profile(**words, **shown, steps=steps, gate=gate)
+    slot = {"dayOfWeek": say(), "time": say(), "lastFiredAt": say()}
+    schedule = {"mode": say(), "timezone": say(), "notifyEmails": [say()], "slots": [slot]}
+    return profile(**words, **shown, steps=steps, gate=gate, schedule=schedule)
 
 
 @pytest.fixture
@@ -126,7 +163,9 @@ def hostile(httpserver):
     return httpserver
 
 
-@pytest.mark.parametrize("argv", [*VIEWS, *((*argv, "--json") for argv in VIEWS), MARKDOWN])
+@pytest.mark.parametrize(
+    "argv", [*VIEWS, *((*argv, "--json") for argv in VIEWS if "--jsonl" not in argv), MARKDOWN]
+)
 def test_nothing_that_a_command_shows_is_obeyed(tm, hostile, argv):
     environ = {"TM_BASE_URL": hostile.url_for("/"), "TM_API_KEY": KEY}
     for seed in range(ROUNDS):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,8 +46,74 @@ def read_document(
         raise ConfigurationError(f"invalid {kind} {where}: {problem}", hint=hint) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in a file, and where: line and column from 1, and the key as people write it.
+
+    The column is that of the key, or of the item of a list.
+    """
+
+    message: str
+    line: int | None = None
+    column: int | None = None
+    key: str | None = None
+
+
+def examine_document(
+    path: Path,
+    check: Callable[[Any], Iterable[ValueError]],
+    *,
+    as_text: Collection[tuple[str, ...]] = (),
+) -> list[Problem]:
+    """Return everything that is wrong with the document in a file; `check` yields its problems."""
+    try:
+        text = _read_text(path)
+    except ConfigurationError as problem:
+        return [Problem(problem.message.replace(str(path), "the file"))]
+    found: list[ValueError] = []
+    try:
+        found += check(_parse_whole(text, as_text, found, is_json=path.suffix.lower() == ".json"))
+    except ValueError as problem:
+        found = [problem]
+    return list(_placed(found, text))
+
+
+def _parse_whole(
+    text: str, as_text: Collection[tuple[str, ...]], problems: list[ValueError], *, is_json: bool
+) -> Any:
+    """Parse, and collect what the document has and JSON lacks; raises ValueError for the rest."""
+    try:
+        return _parse(text, as_text, is_json=is_json)
+    except ValueError:
+        further: list[InvalidDocument] = []
+        try:
+            document = documents.parse_yaml(
+                text.replace("\t", " ") if is_json else text, as_text=as_text, problems=further
+            )
+        except InvalidDocument:
+            further.clear()
+        if not further:
+            raise
+        problems += further
+        return document
+
+
+def _placed(problems: Iterable[ValueError], text: str) -> Iterator[Problem]:
+    """Give each problem its place."""
+    positions = documents.Positions(text.replace("\t", " "))
+    for problem in problems:
+        path = getattr(problem, "path", ())
+        line, column = getattr(problem, "line", None), getattr(problem, "column", None)
+        if line is None:
+            line, column = positions.find(path) or (_line(problem, text), None)
+        yield Problem(str(problem), line, column, documents.format_path(path) or None)
+
+
 def _read_text(path: Path) -> str:
     try:
+        if not stat.S_ISREG(mode := path.stat().st_mode):
+            kind = "a directory" if stat.S_ISDIR(mode) else "a device or a pipe, not a file"
+            raise ConfigurationError(f"cannot read {path}: it is {kind}")
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as problem:
@@ -74,7 +142,7 @@ def _parse(text: str, as_text: Collection[tuple[str, ...]], *, is_json: bool) ->
             return documents.parse_yaml(text, as_text=as_text)
         if isinstance(problem, json.JSONDecodeError):
             said = f"invalid JSON: {problem.msg.lower()}"
-            raise InvalidDocument(said, line=problem.lineno) from None
+            raise InvalidDocument(said, line=problem.lineno, column=problem.colno) from None
         raise
 
 
@@ -128,7 +196,8 @@ def _line(problem: ValueError, text: str) -> int | None:
     """The line of a problem; the reader of YAML knows it where the one of JSON does not say."""
     text = text.replace("\t", " ")  # JSON may be indented with what YAML refuses
     if isinstance(problem, InvalidDocument):
-        return problem.line or documents.line_of(text, problem.path)
+        place = problem.line or documents.Positions(text).find(problem.path)
+        return place[0] if isinstance(place, tuple) else place
     try:
         documents.parse_yaml(text)
     except InvalidDocument as found:

@@ -73,7 +73,13 @@ Since = Annotated[
     ),
 ]
 Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Latest time, likewise.")]
-HistoryId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="History id.")]
+EndedRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="History id, run id or the beginning of one, `latest` or `latest:PROFILE`.",
+    ),
+]
 AllowPublicTargets = Annotated[
     bool,
     typer.Option(

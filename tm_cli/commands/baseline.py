@@ -33,18 +33,20 @@ def baseline() -> None:
 
 @app.command("pin")
 @with_session
-def pin(session: CommandContext, history_id: options.HistoryId) -> int:
+def pin(session: CommandContext, run: options.EndedRun) -> int:
     """Use a run as the baseline of its profile until it is unpinned.
 
     tm baseline pin 42
+
+    tm baseline pin latest:checkout
     """
     from tm_cli.commands.history.show import find_ended_run
 
     _require_pins(session)
-    row = find_ended_run(session.client, history_id)
-    if row.profile_id is None:
-        raise TmError(f"the server does not say of which profile run {history_id} is")
-    pinned = session.client.pin_baseline(row.profile_id, history_id)
+    row = find_ended_run(session, run, for_change=True)
+    if row.profile_id is None or row.id is None:
+        raise TmError(f"the server does not say of which profile run {sanitize(run)} is")
+    pinned = session.client.pin_baseline(row.profile_id, row.id)
     name = sanitize(row.profile_name or f"profile {row.profile_id}")
     return session.emit(pinned.document(), lambda: f"pinned {_describe(pinned, name)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from tm_cli.runtime.clock import Clock
@@ -14,6 +14,7 @@ from tm_cli.server.store.profiles import ProfileStore
 from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.values.text import sanitize
+from tm_cli.values.weekly_slots import WeeklySlot
 
 INTERVAL = 5.0
 """Seconds between two looks at the schedules."""
@@ -21,27 +22,15 @@ LATEST = timedelta(minutes=1)
 """A slot that is older, because the machine was suspended or the clock was set, is left out."""
 READINESS_WAIT = 900.0
 """Seconds that a scheduled run waits for its readiness URL."""
-_WEEK = 7
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _SET_BACK = timedelta(hours=1)
 
 logger = logging.getLogger(__name__)
 
 
-def next_occurrence(slot: Slot, zone: ZoneInfo, after: datetime) -> datetime:
-    """The first moment of the slot later than `after`, in UTC.
-
-    A local time that a change of the clocks leaves out is that much later, and one that comes twice
-    counts the first time.
-    """
-    hour, minute = map(int, slot.time.split(":"))
-    today = after.astimezone(zone).date()
-    for days in range(-1, _WEEK + 2):
-        day = today + timedelta(days=days)
-        moment = datetime.combine(day, time(hour, minute), tzinfo=zone).astimezone(UTC)
-        if day.isoweekday() == slot.day_of_week and moment > after:
-            return moment
-    raise AssertionError("every day of the week comes within nine days")
+def next_moment(slot: Slot, zone: tzinfo, after: datetime) -> datetime:
+    """The first moment of the slot later than `after`, in UTC."""
+    return WeeklySlot(slot.day_of_week, time.fromisoformat(slot.time)).next_after(after, zone)
 
 
 def after_firing(schedule: Schedule, since: datetime, now: datetime) -> Schedule | None:
@@ -53,7 +42,7 @@ def after_firing(schedule: Schedule, since: datetime, now: datetime) -> Schedule
     due = [
         slot
         for slot in schedule.slots
-        if slot.enabled and next_occurrence(slot, zone, max(since, _fired(slot, now))) <= now
+        if slot.enabled and next_moment(slot, zone, max(since, _fired(slot, now))) <= now
     ]
     if not due:
         return None

@@ -33,6 +33,7 @@ from tm_cli.server.quota import Quota
 from tm_cli.server.retention import expire_history
 from tm_cli.server.routes import (
     account,
+    api_description,
     capture_sources,
     captures,
     domains,
@@ -106,6 +107,7 @@ def create_app(services: Services) -> Starlette:
             Route(IDENTITY_PATH, identity, methods=["GET"]),
             Route("/tm/lease", lease, methods=["GET"]),
             *workers.ROUTES,
+            *api_description.DescriptionRoutes(OPERATIONS).routes,
         ],
         exception_handlers={
             Refusal: _refused,
@@ -273,6 +275,7 @@ class EmbeddedServer:
             identity=IdentityProof(self._key),
             quota=quota,
             clock=self._clock,
+            ca_file=self._options.ca_file,
             capture_sources=CaptureSources(
                 self._options.capture_sources,
                 CaptureSourceStore(self._database, self._clock),

@@ -49,12 +49,20 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 class InvalidDocument(ValueError):
-    """A document that cannot be used: the problem, and the path or the line (from 1) of it."""
+    """A document that cannot be used: the problem, and the path or the place (from 1) of it."""
 
-    def __init__(self, problem: str, path: KeyPath = (), *, line: int | None = None) -> None:
+    def __init__(
+        self,
+        problem: str,
+        path: KeyPath = (),
+        *,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
         super().__init__(problem)
         self.path = path
         self.line = line
+        self.column = column
 
 
 def expected(value: Any, wanted: str, *path: str | int) -> InvalidDocument:
@@ -75,35 +83,45 @@ def shown(value: Any) -> str:
 
 
 def parse_yaml(
-    text: str, *, as_text: Collection[tuple[str, ...]] = (), foreign: bool = False
+    text: str,
+    *,
+    as_text: Collection[tuple[str, ...]] = (),
+    foreign: bool = False,
+    problems: list[InvalidDocument] | None = None,
 ) -> Any:
     """Return the data in `text`; None when it is empty.
 
     `as_text` are patterns of paths where a value is the characters of the file whatever they look
     like. In a `foreign` document, which another program reads, a value with an unknown tag is
-    None, and a key or a number that JSON lacks is its characters. Raises InvalidDocument.
+    None, and a key or a number that JSON lacks is its characters. Raises InvalidDocument; with
+    `problems`, that collects each repeated key and each value that JSON lacks.
     """
     node = _compose(text)
-    return None if node is None else _Reader(as_text, foreign=foreign).read(node, ())
+    return None if node is None else _Reader(as_text, problems, foreign=foreign).read(node, ())
 
 
-def line_of(text: str, path: KeyPath) -> int | None:
-    """Return the line, from 1, of the value at `path` or of what is nearest above it."""
-    try:
-        node = _compose(text)
-    except InvalidDocument:
-        return None
-    line = None
-    for step in path:
-        pairs = [pair for pair in _children(node) if pair[0] in (step, "<<")]
-        found = next((pair for pair in pairs if pair[0] == step), pairs[0] if pairs else None)
-        if found is None:
-            break
-        key, at, node = found
-        line = at.start_mark.line + 1
-        if key != step:  # `<<`, which merges the value from somewhere
-            break
-    return line
+class Positions:
+    """Where the values of a text are."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._root = _compose(text)
+        except InvalidDocument:
+            self._root = None
+
+    def find(self, path: KeyPath) -> tuple[int, int] | None:
+        """Return line and column, from 1, of the key or item at `path`, or of what is above it."""
+        node, place = self._root, None
+        for step in path if node is not None else ():
+            pairs = [pair for pair in _children(node) if pair[0] in (step, "<<")]
+            found = next((pair for pair in pairs if pair[0] == step), pairs[0] if pairs else None)
+            if found is None:
+                break
+            key, at, node = found
+            place = at.start_mark.line + 1, at.start_mark.column + 1
+            if key != step:  # `<<`, which merges the value from somewhere
+                break
+        return place
 
 
 def format_path(path: KeyPath) -> str:
@@ -171,12 +189,12 @@ def _compose(text: str) -> Any:
 def _invalid_yaml(error: Exception, text: str) -> InvalidDocument:
     """Name the line and the problem, without the text around it, which may hold a secret."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    line = mark.line + 1 if mark else None
+    line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
     if (position := getattr(error, "position", None)) is not None:
         line, problem = text.count("\n", 0, position) + 1, "a control character"
-    return InvalidDocument(
-        "invalid YAML" + (f": {sanitize(problem)}" if problem else ""), line=line
-    )
+        column = position - text.rfind("\n", 0, position)
+    said = "invalid YAML" + (f": {sanitize(problem)}" if problem else "")
+    return InvalidDocument(said, line=line, column=column)
 
 
 def _children(node: Any) -> Iterator[tuple[str | int, yaml.Node, yaml.Node]]:
@@ -193,8 +211,15 @@ def _children(node: Any) -> Iterator[tuple[str | int, yaml.Node, yaml.Node]]:
 class _Reader:
     """Turns nodes into plain data."""
 
-    def __init__(self, as_text: Collection[tuple[str, ...]], *, foreign: bool) -> None:
+    def __init__(
+        self,
+        as_text: Collection[tuple[str, ...]],
+        problems: list[InvalidDocument] | None,
+        *,
+        foreign: bool,
+    ) -> None:
         self._as_text = as_text
+        self._problems = problems
         self._foreign = foreign
         self._count = 0
         self._open: set[int] = set()
@@ -217,6 +242,12 @@ class _Reader:
         self._open.remove(id(node))
         return value
 
+    def _report(self, problem: InvalidDocument) -> None:
+        """Raise a problem, or collect it."""
+        if self._problems is None:
+            raise problem from None
+        self._problems.append(problem)
+
     def _list(self, node: yaml.Node, path: KeyPath) -> list[Any]:
         return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
 
@@ -227,9 +258,10 @@ class _Reader:
             is_merge = key_node.tag == _PLAIN and key_node.value == "<<"
             key = "<<" if is_merge else self._key(key_node, path)
             if key in own or (is_merge and merged is not None):
-                line = key_node.start_mark.line + 1
-                raise InvalidDocument(f"duplicate key {sanitize(key, longest=40)!r}", line=line)
-            if is_merge:
+                mark = key_node.start_mark
+                said = f"duplicate key {sanitize(key, longest=40)!r}"
+                self._report(InvalidDocument(said, line=mark.line + 1, column=mark.column + 1))
+            elif is_merge:
                 merged = self._merged(value_node, path)
             else:
                 own[key] = self.read(value_node, (*path, key))
@@ -274,7 +306,7 @@ class _Reader:
         except ValueError as problem:
             if self._foreign:
                 return text
-            raise InvalidDocument(f"{_name(path)} {problem}", path) from None
+            return self._report(InvalidDocument(f"{_name(path)} {problem}", path))
         if kind in _TYPES and not isinstance(value, _TYPES[kind]):
             raise InvalidDocument(f"{_name(path)} is no !!{kind}", path)
         return value

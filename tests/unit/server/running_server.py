@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.unit.server.contract import conformance
 from tm_cli.server.quota import Quota
 from tm_cli.server.server import ServeOptions, serve
 
@@ -81,7 +82,9 @@ class RunningServer:
     def client(self, **headers):
         headers = {"X-Api-Key": self.key, **headers}
         plain = httpx2.HTTPTransport(verify=False)  # building a TLS context takes a while
-        return httpx2.Client(base_url=self.info.base_url, headers=headers, transport=plain)
+        hooks = {"response": [conformance.check]}
+        base_url = self.info.base_url
+        return httpx2.Client(base_url=base_url, headers=headers, transport=plain, event_hooks=hooks)
 
 
 class Api:

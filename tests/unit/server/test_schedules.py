@@ -3,19 +3,16 @@
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.conftest import FakeClock
 from tm_cli.server.profiles import CurvePoint, ProfileFields, Schedule, StoredSlot
-from tm_cli.server.schedules import LATEST, Scheduler, after_firing, next_occurrence
+from tm_cli.server.schedules import LATEST, Scheduler, after_firing
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.profiles import ProfileStore
 from tm_cli.server.web.bodies import Refusal
 
-BERLIN, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe")
 MONDAY = datetime(2026, 11, 30, 5, 0, tzinfo=UTC)  # 6 o'clock in Berlin
 
 
@@ -25,41 +22,6 @@ def slot(day=1, time="06:30", **state):
 
 def schedule(*slots, mode="PERIODIC", zone="Europe/Berlin"):
     return Schedule(mode=mode, timezone=zone, slots=slots or (slot(),))
-
-
-def utc(*parts):
-    return datetime(*parts, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("when", "zone", "after", "expected"),
-    [
-        (slot(1), BERLIN, MONDAY, utc(2026, 11, 30, 5, 30)),
-        (slot(1), BERLIN, utc(2026, 11, 30, 5, 30), utc(2026, 12, 7, 5, 30)),  # strictly later
-        (slot(7, "23:59"), BERLIN, MONDAY, utc(2026, 12, 6, 22, 59)),
-        (slot(1, "00:00"), BERLIN, utc(2026, 11, 29, 22, 0), utc(2026, 11, 29, 23, 0)),
-        (slot(2, "00:15"), ZoneInfo("Pacific/Kiritimati"), MONDAY, utc(2026, 11, 30, 10, 15)),
-        (slot(7, "22:00"), ZoneInfo("Pacific/Pago_Pago"), MONDAY, utc(2026, 11, 30, 9, 0)),
-        # 02:30 is left out on that day: an hour later; it comes twice: the first time
-        (slot(7, "02:30"), BERLIN, utc(2026, 3, 28), utc(2026, 3, 29, 1, 30)),
-        (slot(7, "02:30"), BERLIN, utc(2026, 10, 24), utc(2026, 10, 25, 0, 30)),
-        (slot(7, "02:30"), BERLIN, utc(2026, 10, 25, 0, 30), utc(2026, 11, 1, 1, 30)),
-        # clocks that are changed by half an hour
-        (slot(7, "02:10"), LORD_HOWE, utc(2026, 10, 3), utc(2026, 10, 3, 15, 40)),
-    ],
-)
-def test_the_next_moment_of_a_slot(when, zone, after, expected):
-    assert next_occurrence(when, zone, after) == expected
-
-
-def test_a_year_of_a_weekly_slot_has_52_moments_in_every_zone():
-    for name in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"):
-        zone, moment, found = ZoneInfo(name), utc(2026, 1, 1), []
-        while (moment := next_occurrence(slot(7, "02:30"), zone, moment)) < utc(2027, 1, 1):
-            found.append(moment)
-        assert len(found) == 52
-        gaps = {later - earlier for earlier, later in pairwise(found)}
-        assert all(abs(gap - timedelta(days=7)) <= timedelta(hours=1) for gap in gaps)
 
 
 def test_a_weekly_slot_stays_enabled_and_the_others_are_untouched():

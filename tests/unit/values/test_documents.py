@@ -10,7 +10,7 @@ from tm_cli.values.documents import (
     DEEPEST,
     MOST_VALUES,
     InvalidDocument,
-    line_of,
+    Positions,
     parse_yaml,
     to_yaml,
 )
@@ -98,7 +98,8 @@ def test_what_json_cannot_hold_is_refused_with_its_place(text, words, line):
     with pytest.raises(InvalidDocument) as refused:
         parse_yaml(text)
     assert words in str(refused.value)
-    assert (refused.value.line or line_of(text, refused.value.path)) == line
+    place = Positions(text).find(refused.value.path) or (None,)
+    assert (refused.value.line or place[0]) == line
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -168,60 +168,208 @@ def _name_for(url: str) -> str:
     return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
-def portable(document: Any, directory: Path | None = None) -> dict[str, Any]:
-    """Return `document` in the portable form; raises ValueError when it cannot be one.
+def examine_file(path: Path) -> tuple[dict[str, Any], list[documents.Problem]]:
+    """Return what can be read of the profile document in `path`, and everything that is wrong."""
+    found: dict[str, Any] = {}
 
-    Files that it names are relative to `directory`.
+    def check(document: Any) -> list[InvalidDocument]:
+        problems: list[InvalidDocument] = []
+        optional: tuple[str, ...] = ()
+        try:
+            document = locustfiles.complete(document, path.parent)
+        except InvalidDocument as problem:
+            problems = [problem]
+            document = {key: each for key, each in document.items() if key != locustfiles.KEY}
+            optional = ("endpointUrl",)  # it may be in the locustfile
+        read, further = examine(document, path.parent, optional=optional)
+        found.update(with_defaults(read))
+        return problems + further
+
+    problems = documents.examine_document(path, check, as_text=AS_TEXT)
+    return found, problems
+
+
+def with_defaults(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document in the portable form with what it means without saying it."""
+    return {**found, **_usual(found), "_format": FORMAT}
+
+
+def read_changes(path: Path) -> dict[str, Any]:
+    """Return the part of a profile document that is in `path`, without any default.
+
+    Raises ConfigurationError, as `read_document` does.
+    """
+
+    def check(document: Any) -> dict[str, Any]:
+        return portable(
+            locustfiles.complete(document, path.parent), directory=path.parent, optional=REQUIRED
+        )
+
+    return documents.read_document(path, "profile document", check, as_text=AS_TEXT)
+
+
+def portable(
+    document: Any, directory: Path | None = None, *, optional: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return `document` in the portable form; raises InvalidDocument when it cannot be one.
+
+    Files that it names are relative to `directory`. Required keys that are `optional` may be
+    missing; then it is a part of a document, which gets no defaults.
 
     Keys that begin with `x-` are the user's own, such as a place for what aliases refer to.
     """
+    found, problems = examine(document, directory, optional=optional)
+    if problems:
+        raise problems[0]
+    return found if optional else with_defaults(found)
+
+
+def examine(
+    document: Any, directory: Path | None = None, *, optional: Collection[str] = ()
+) -> tuple[dict[str, Any], list[InvalidDocument]]:
+    """Return what can be read of a document, in the portable form, and all of its problems."""
     if not isinstance(document, Mapping):
-        raise InvalidDocument("it is not a mapping of keys to values")
+        return {}, [InvalidDocument("it is not a mapping of keys to values")]
     document = {key: value for key, value in document.items() if not str(key).startswith("x-")}
+    problems = list(_wrong_keys(document, optional))
+    known = {*REQUIRED, *OPTIONAL}
     written = {str(ALIASES.get(key, key)): str(key) for key in document}
-    fields = {key: document[name] for key, name in written.items()}
-    if len(fields) != len(document):
-        alias = next(key for key in document if ALIASES.get(key) in document)
-        problem = f"{alias} and {ALIASES[alias]} are two names of one value"
-        raise InvalidDocument(problem, (alias,))
-    for key in fields:
-        if key not in REQUIRED and key not in OPTIONAL:
-            known = [*REQUIRED, *OPTIONAL, *ALIASES]
-            hint = _INSTEAD.get(key) or did_you_mean(
-                key, known, "`tm profiles export` shows the keys"
-            )
-            raise InvalidDocument(f"unknown key {shown(key)}; {hint}", (key,))
-    if missing := [key for key in REQUIRED if fields.get(key) is None]:
-        raise InvalidDocument(f"{' and '.join(missing)} missing")
     readers = _READERS | {
         "data": partial(read_data, directory=directory),
         "clientCertificate": partial(read_certificate, directory=directory),
         "tokenCommand": partial(read_command, directory=directory),
     }
-    found = {key: _read(readers[key], written[key], value) for key, value in fields.items()}
-    _check_placeholders(found, written)
-    _check_token(found)
-    _check_curve(found)
-    _check_stretches(found, fields.get("gate") or {})
-    _check_steps(found, fields)
-    return {**found, **_usual(fields), "_format": FORMAT}
+    found: dict[str, Any] = {}
+    for key, name in written.items():
+        if key in known:
+            try:
+                found[key] = _read(readers[key], name, document[name])
+            except InvalidDocument as problem:
+                problems += _all_problems(
+                    partial(_read, readers[key], name), document[name], problem
+                )
+    problems += _check_placeholders(found, written)
+    gate = document.get("gate") if "gate" in found else None
+    problems += contradictions(found, gate=gate or {})
+    return found, problems
 
 
-def _check_placeholders(found: Mapping[str, Any], written: Mapping[str, str]) -> None:
+def _wrong_keys(
+    document: Mapping[str, Any], optional: Collection[str]
+) -> Iterator[InvalidDocument]:
+    for alias, key in ALIASES.items():
+        if alias in document and key in document:
+            yield InvalidDocument(f"{alias} and {key} are two names of one value", (alias,))
+    known = [*REQUIRED, *OPTIONAL, *ALIASES]
+    for key in document:
+        if key not in known:
+            hint = _INSTEAD.get(key) or did_you_mean(
+                key, known, "`tm schema profile` has all of them"
+            )
+            yield InvalidDocument(f"unknown key {shown(key)}; {hint}", (key,))
+    names = {value: name for name, value in ALIASES.items()}
+    missing = [
+        key
+        for key in REQUIRED
+        if document.get(key) is None
+        and document.get(names.get(key, key)) is None
+        and key not in optional
+    ]
+    if missing:
+        yield InvalidDocument(f"{' and '.join(missing)} missing")
+
+
+MOST_PROBLEMS = 50
+"""Problems of one key that are told."""
+
+
+def _all_problems(
+    read: Callable[[Any], Any], value: Any, first: InvalidDocument
+) -> list[InvalidDocument]:
+    """Return all problems of a value: each place that has one is left out, and the rest read.
+
+    A problem above such a place may be a consequence of that, and is not told.
+    """
+    found, left_out = [first], set[KeyPath]()
+    problem = first
+    while len(found) < MOST_PROBLEMS:
+        place = _original(value, left_out, problem.path[1:])
+        if not place or place in left_out:
+            break
+        left_out.add(place)
+        try:
+            read(_without(value, left_out))
+            break
+        except InvalidDocument as next_one:
+            problem = next_one
+        at = _original(value, left_out, problem.path[1:])
+        if not any(each[: len(at)] == at for each in left_out):
+            path = (*problem.path[:1], *at)
+            told = str(problem).removeprefix(format_path(problem.path))
+            is_named = told != str(problem)
+            found.append(InvalidDocument((format_path(path) if is_named else "") + told, path))
+    return found
+
+
+def _without(value: Any, left_out: Collection[KeyPath], at: KeyPath = ()) -> Any:
+    match value:
+        case dict():
+            items = ((key, (*at, key), each) for key, each in value.items())
+            return {
+                key: _without(each, left_out, path)
+                for key, path, each in items
+                if path not in left_out
+            }
+        case list():
+            paths = (((*at, number), each) for number, each in enumerate(value))
+            return [_without(each, left_out, path) for path, each in paths if path not in left_out]
+    return value
+
+
+def _original(value: Any, left_out: Collection[KeyPath], path: KeyPath) -> KeyPath:
+    """Return a path in the value for a path in what is left of it."""
+    at: KeyPath = ()
+    for step in path:
+        try:
+            if isinstance(value, list) and isinstance(step, int):
+                step = [n for n in range(len(value)) if (*at, n) not in left_out][step]
+            value = value[step]
+        except (LookupError, TypeError):  # about something that is not there
+            break
+        at = (*at, step)
+    return at
+
+
+def contradictions(
+    found: Mapping[str, Any], *, gate: Mapping[str, Any]
+) -> Iterator[InvalidDocument]:
+    """Yield what is wrong between the values of a document, as far as they are there.
+
+    `gate` has the thresholds under the names that are written.
+    """
+    yield from _check_token(found)
+    yield from _check_curve(found)
+    yield from _check_stretches(found, gate)
+    yield from _check_steps(found)
+
+
+def _check_placeholders(
+    found: Mapping[str, Any], written: Mapping[str, str]
+) -> Iterator[InvalidDocument]:
     for each in placeholders(found):
         if each.name is None:
             key = written[re.split(r"[.\[]", each.place)[0]]
             problem = "has `${` without a NAME and `}`; `$${` stands for the text itself"
-            raise InvalidDocument(f"{sanitize(each.place)} {problem}", (key,))
+            yield InvalidDocument(f"{sanitize(each.place)} {problem}", (key,))
 
 
-def _check_token(found: Mapping[str, Any]) -> None:
+def _check_token(found: Mapping[str, Any]) -> Iterator[InvalidDocument]:
     """Refuse a command whose output nothing uses, and a refresh of nothing."""
     if found.get("tokenRefresh") and not found.get("tokenCommand"):
-        raise InvalidDocument("tokenRefresh needs a tokenCommand", ("tokenRefresh",))
+        yield InvalidDocument("tokenRefresh needs a tokenCommand", ("tokenRefresh",))
     if found.get("tokenCommand") and TOKEN not in {each.name for each in placeholders(found)}:
         problem = f"tokenCommand has no use: no value has ${{{TOKEN}}}"
-        raise InvalidDocument(problem, ("tokenCommand",))
+        yield InvalidDocument(problem, ("tokenCommand",))
 
 
 def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -358,48 +506,50 @@ def _point(index: int, point: Any) -> dict[str, float]:
     return {name: point[step] for name, step in zip("xy", steps, strict=True)}
 
 
-def _check_curve(found: Mapping[str, Any]) -> None:
-    for index, point in enumerate(found["points"]):
-        if point["x"] > found["duration"]:
-            raise InvalidDocument(
+def _check_curve(found: Mapping[str, Any]) -> Iterator[InvalidDocument]:
+    for index, point in enumerate(found.get("points") or ()):
+        if point["x"] > found.get("duration", LONGEST):
+            yield InvalidDocument(
                 f"points[{index}] is at {point['x']:g}s, beyond the duration", ("points", index)
             )
 
 
-def _check_stretches(found: Mapping[str, Any], gate: Mapping[str, Any]) -> None:
-    """Refuse what would leave nothing to judge; `gate` has the keys as they are written."""
-    duration, warmup = found["duration"], found.get("warmup") or 0.0
+def _check_stretches(
+    found: Mapping[str, Any], gate: Mapping[str, Any]
+) -> Iterator[InvalidDocument]:
+    """Refuse what would leave nothing to judge."""
+    duration, warmup = found.get("duration") or LONGEST, found.get("warmup") or 0.0
     if warmup >= duration:
-        raise InvalidDocument("warmup leaves nothing to judge of the duration", ("warmup",))
+        yield InvalidDocument("warmup leaves nothing to judge of the duration", ("warmup",))
     for key in map(str, gate):
         if problem := stretch_problem(key, duration=duration, warmup=warmup):
-            raise InvalidDocument(f"gate.{key}: {problem}", ("gate", key))
+            yield InvalidDocument(f"gate.{key}: {problem}", ("gate", key))
 
 
-def _check_steps(found: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+def _check_steps(found: Mapping[str, Any]) -> Iterator[InvalidDocument]:
     """Refuse what has no meaning beside steps; an export names a method, which is its default."""
     used = [key for key in OF_JOURNEYS if found.get(key)]
     if used and found.get(locustfiles.KEY):
-        raise InvalidDocument(f"{used[0]} has no effect on a locustfile", (used[0],))
+        yield InvalidDocument(f"{used[0]} has no effect on a locustfile", (used[0],))
     if used and found.get("httpVersion") == "2":
-        raise InvalidDocument(f"{used[0]} cannot be played in HTTP/2", ("httpVersion",))
+        yield InvalidDocument(f"{used[0]} cannot be played in HTTP/2", ("httpVersion",))
     if not found.get("steps"):
         return
-    own = ["requestPayload"] + ["httpMethod"] * (fields.get("_format") is None)
+    own = ["requestPayload"] + ["httpMethod"] * (found.get("_format") is None)
     for key in own:
         if found.get(key):
-            raise InvalidDocument(
+            yield InvalidDocument(
                 f"{key} has no effect on steps: each has a request of its own", (key,)
             )
-    if urlsplit(found["endpointUrl"]).query:
+    if urlsplit(found.get("endpointUrl") or "").query:
         problem = "endpointUrl has a query; with steps it is the beginning of their URLs"
-        raise InvalidDocument(problem, ("endpointUrl",))
+        yield InvalidDocument(problem, ("endpointUrl",))
     names = dict.fromkeys(step_name(step) for step in found["steps"] if "think" not in step)
     for name in (found.get("gate") or {}).get("steps") or ():
         if name not in names:
             hint = did_you_mean(name, names, f"the steps are {', '.join(names)}")
             problem = f"gate.steps names {shown(name)}, which is not one of its steps; {hint}"
-            raise InvalidDocument(sanitize(problem), ("gate", "steps", name))
+            yield InvalidDocument(sanitize(problem), ("gate", "steps", name))
 
 
 def _payload(value: Any) -> str:

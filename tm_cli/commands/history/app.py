@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,9 +12,6 @@ from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.history.list import RunFilter, list_runs
 from tm_cli.commands.shared.lists import ListOptions
-
-if TYPE_CHECKING:
-    from tm_cli.api.trafficmorph import HistoryRow
 
 app = App()
 
@@ -61,14 +58,16 @@ def list_history(
 
 @app.command("show")
 @with_session
-def show(session: CommandContext, history_id: options.HistoryId) -> int:
+def show(session: CommandContext, run: options.EndedRun) -> int:
     """Show a finished run in detail: over time and compared with its baseline.
 
     tm history show 42
+
+    tm history show latest:checkout
     """
     from tm_cli.commands.history.show import describe_run, find_ended_run
 
-    row = find_ended_run(session.client, history_id)
+    row = find_ended_run(session, run)
     return session.emit(row.document(), lambda: describe_run(session, row))
 
 
@@ -77,24 +76,41 @@ def show(session: CommandContext, history_id: options.HistoryId) -> int:
 def compare(
     session: CommandContext,
     first: Annotated[
-        int, typer.Argument(metavar="A", min=1, max=2**63 - 1, help="History id of a run.")
+        str,
+        typer.Argument(metavar="A", help="A run: history id, run id, `latest` and so on."),
     ],
     second: Annotated[
-        int,
+        str | None,
         typer.Argument(
-            metavar="B", min=1, max=2**63 - 1, help="History id of the run to compare with."
+            metavar="[B]",
+            show_default=False,
+            help="The run to compare with. [the baseline of A]",
         ),
-    ],
+    ] = None,
     form: options.Format = options.ComparisonFormat.TABLE,
 ) -> int:
     """Compare two finished runs of a profile; the newer run becomes A.
 
     tm history compare 42 41 --format markdown
+
+    tm history compare latest:checkout
     """
     from tm_cli.commands.history import compare as comparing
 
     chosen = comparing.read_format(form, wants_json=session.wants_json)
-    return comparing.compare(session, first, second, chosen)
+    return comparing.compare(session, *comparing.find_both(session, first, second), chosen)
+
+
+@app.command("filters")
+@with_session
+def filters(session: CommandContext) -> int:
+    """Show which profiles, regions and tags the history can be filtered by.
+
+    tm history filters
+    """
+    from tm_cli.commands.history.filters import show_filters
+
+    return show_filters(session)
 
 
 @app.command("changes")
@@ -151,33 +167,28 @@ def changes(
 
 @app.command("get", hidden=True)
 @with_session
-def get(session: CommandContext, history_id: options.HistoryId) -> int:
+def get(session: CommandContext, run: options.EndedRun) -> int:
     """Print one ended run as the server sends it, for scripts of the Go tm."""
+    from tm_cli.commands.history.show import find_ended_run
     from tm_cli.render.formats.json_document import as_on_the_wire, to_json
 
-    row = _row(session, history_id).document()
+    row = find_ended_run(session, run).document()
     session.terminal.write_result(to_json(as_on_the_wire(row) if session.is_go_json else row))
     return 0
 
 
 @app.command("delete")
 @with_session
-def delete(session: CommandContext, history_id: options.HistoryId, yes: options.Yes = False) -> int:
+def delete(session: CommandContext, run: options.EndedRun, yes: options.Yes = False) -> int:
     """Delete a finished run permanently; it is no longer used as a baseline.
 
     tm history delete 42 --yes
     """
+    from tm_cli.commands.history.find import find_history_id
     from tm_cli.commands.history.show import not_found_as_error
 
-    options.confirm_deletion(session, f"run {history_id} from the history", yes=yes)
-    with not_found_as_error(history_id):
-        session.client.delete_history_item(history_id)
-    return session.emit(
-        {"run_id": history_id}, lambda: f"deleted run {history_id} from the history"
-    )
-
-
-def _row(session: CommandContext, history_id: int) -> HistoryRow:
-    from tm_cli.commands.history.show import find_ended_run
-
-    return find_ended_run(session.client, history_id)
+    number = find_history_id(session, run, for_change=True)
+    options.confirm_deletion(session, f"run {number} from the history", yes=yes)
+    with not_found_as_error(number):
+        session.client.delete_history_item(number)
+    return session.emit({"run_id": number}, lambda: f"deleted run {number} from the history")

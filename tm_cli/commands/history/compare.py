@@ -17,7 +17,8 @@ from tm_cli.backends.trafficmorph.results import (
 )
 from tm_cli.cli.options import ComparisonFormat as Format
 from tm_cli.cli.session import CommandContext
-from tm_cli.commands.history.show import find_ended_run
+from tm_cli.commands.history.find import find_history_id
+from tm_cli.commands.history.show import get_ended_run
 from tm_cli.errors import TmError, UsageError
 from tm_cli.gate.model import Comparison
 from tm_cli.render.comparisons import comparison_markdown, comparison_table
@@ -44,6 +45,21 @@ def read_format(chosen: Format, *, wants_json: bool) -> Format:
     return Format.JSON if wants_json else chosen
 
 
+def find_both(session: CommandContext, first: str, second: str | None) -> tuple[int, int]:
+    """Return the history ids of two runs; without the second one, that of the first's baseline."""
+    one = find_history_id(session, first)
+    if second is not None:
+        return one, find_history_id(session, second)
+    baseline = get_ended_run(session.client, one).auto_compare_baseline_run_id
+    if baseline is None:
+        raise TmError(
+            f"run {one} was compared with no baseline",
+            hint=f"name the other run: tm history compare {one} ID",
+            code="not_comparable",
+        )
+    return one, baseline
+
+
 def compare(session: CommandContext, first: int, second: int, chosen: Format) -> int:
     """Compare two runs and print it."""
     if first == second:
@@ -60,7 +76,7 @@ def _by_server(session: CommandContext, first: int, second: int) -> Compared | N
         answer = session.client.compare_runs(first, second)
     except HttpError as error:
         if error.status == 400:  # it says why, but not in words that name the runs
-            _rows(session, first, second)
+            ended_runs(session, first, second)
         if error.status != 404:
             raise
         return None
@@ -78,7 +94,7 @@ def _items(answer: RunComparison) -> Sequence[Comparison]:
 
 def _by_tm(session: CommandContext, first: int, second: int) -> Compared:
     """Compare what the history says of both; raises TmError for runs of two profiles."""
-    rows = _rows(session, first, second)
+    rows = ended_runs(session, first, second)
     session.terminal.write_line(
         "tm: this server does not compare runs; these are plain differences, which may be noise: "
         "WARN marks more than 10 %"
@@ -94,9 +110,9 @@ def _by_tm(session: CommandContext, first: int, second: int) -> Compared:
     return Compared(newer, older, items, data)
 
 
-def _rows(session: CommandContext, first: int, second: int) -> tuple[HistoryRow, HistoryRow]:
+def ended_runs(session: CommandContext, first: int, second: int) -> tuple[HistoryRow, HistoryRow]:
     """Return both runs; raises TmError when one is not there or their profiles differ."""
-    one, other = (find_ended_run(session.client, number) for number in (first, second))
+    one, other = (get_ended_run(session.client, number) for number in (first, second))
     if one.profile_id != other.profile_id:
         raise TmError(
             f"runs {first} and {second} are of different profiles",

@@ -13,6 +13,7 @@ from tm_cli.backends.trafficmorph.results import (
     read_series,
 )
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.history.find import find_history_id
 from tm_cli.errors import TmError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.gate.events import Decided
@@ -89,7 +90,12 @@ def _other_series(session: CommandContext, row: HistoryRow, result: Result) -> T
 _NOT_THERE = frozenset({400, 404})
 
 
-def find_ended_run(client: TrafficMorphClient, history_id: int) -> HistoryRow:
+def find_ended_run(session: CommandContext, text: str, *, for_change: bool = False) -> HistoryRow:
+    """Return the run that `text` names in detail; raises as `find_history_id` does."""
+    return get_ended_run(session.client, find_history_id(session, text, for_change=for_change))
+
+
+def get_ended_run(client: TrafficMorphClient, history_id: int) -> HistoryRow:
     """Return the run in detail; raises TmError when the history has none of this id."""
     with not_found_as_error(history_id):
         return client.get_history_item(history_id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tm_cli.server.engine.http1.client import TargetClient
 from tm_cli.server.engine.job import EngineJob, RequestTarget
-from tm_cli.server.engine.journeys.client import JourneyClient
+from tm_cli.server.engine.journeys.client import JourneyClient, OnResponse
 from tm_cli.server.engine.played import Played
 
 if TYPE_CHECKING:
@@ -53,8 +53,16 @@ def scenario_for(job: EngineJob, on_quit: Callable[[], None]) -> Scenario | None
     return Scenario(job, job.locustfile, on_quit)
 
 
-def client_for(job: EngineJob, target: RequestTarget, scenario: Scenario | None = None) -> Client:
-    """The client that plays the arrivals of a job against one of its targets."""
+def client_for(
+    job: EngineJob,
+    target: RequestTarget,
+    scenario: Scenario | None = None,
+    on_response: OnResponse | None = None,
+) -> Client:
+    """The client that plays the arrivals of a job against one of its targets.
+
+    `on_response` gets the responses of a job with a response script.
+    """
     if scenario is not None:
         return scenario.client(job, target)
-    return JourneyClient(job, target) if job.is_journey else TargetClient(job, target)
+    return JourneyClient(job, target, on_response) if job.is_journey else TargetClient(job, target)

@@ -44,6 +44,11 @@ from tm_cli.values.urls import ascii_host, port_of
 MAX_SLOTS = 900
 """So that a process gets by with 1024 open files, the usual limit."""
 DEFAULT_SLOTS = 256
+LONGEST_SCRIPT = 50_000
+MOST_FOLLOW_UPS = 32
+"""Requests that a response script has asked for and that are under way, per target."""
+LARGEST_FOR_SCRIPT = 256 * 1024
+"""Bytes of a body that a response script is called for."""
 MOST_SENDERS = 4 * MAX_SLOTS
 """Of a run on one machine, unless more are asked for."""
 
@@ -144,8 +149,9 @@ class EngineJob(BaseModel):
     `expect_status` every other status is a failure. `timeout` is that of a request;
     `visit_timeout` that of an arrival which is several requests, think time included. `ca_file` has
     certificates to trust in addition to the system's. `data` has the values of the macros in target
-    URL, headers and body, `tokens` those that all requests share and that may be renewed. `values`
-    are what placeholders were filled in with; they stay in the server, which hides them in texts.
+    URL, headers and body, `init_values` those that the init script has returned, `tokens` those
+    that all requests share and that may be renewed. `values` are what placeholders were filled in
+    with; they stay in the server, which hides them in texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -183,6 +189,8 @@ class EngineJob(BaseModel):
     tokens: dict[str, str] = Field(default_factory=dict, repr=False)
     values: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     locustfile: JobLocustfile | None = None
+    response_script: Annotated[str, Field(max_length=LONGEST_SCRIPT)] | None = None
+    init_values: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @classmethod
     def parse(cls, document: object) -> Self:
@@ -214,7 +222,8 @@ class EngineJob(BaseModel):
     @property
     def is_journey(self) -> bool:
         """Whether an arrival may be more than one request, or its answer is looked into."""
-        return bool(self.steps or self.checks or self.follow_redirects or self.cookies)
+        looked_into = self.checks or self.response_script
+        return bool(self.steps or looked_into or self.follow_redirects or self.cookies)
 
     def senders(self, usual: int) -> int:
         """How many senders play the job: the `usual` number, or as many as its visitors occupy.
@@ -248,7 +257,8 @@ class EngineJob(BaseModel):
     @property
     def connections(self) -> int:
         """How many may be open at the same time; a visitor may have several."""
-        return self.slots * (2 if self.locustfile else 1 + len(self.origins))
+        further = len(self.targets) * MOST_FOLLOW_UPS if self.response_script else 0
+        return self.slots * (2 if self.locustfile else 1 + len(self.origins)) + further
 
     def hide(self, text: str) -> str:
         """Return a text for people without the values."""
@@ -260,7 +270,14 @@ class EngineJob(BaseModel):
         seed = int.from_bytes(hashlib.sha256(self.run_id.encode()).digest()[:4])
         data = [source.data_set for source in self.data]
         sides = 2 if self.against else 1
-        return VisitorVariables(data, seed=seed, sides=sides, shared=self.tokens)
+        known = {name: as_text(value) for name, value in self.init_values.items()}
+        return VisitorVariables(data, seed=seed, sides=sides, shared=known | self.tokens)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The macros whose value differs from arrival to arrival, or may be renewed."""
+        of_data = (column for source in self.data for column in source.data_set.columns)
+        return frozenset(of_data).union(self.tokens)
 
     @property
     def plan(self) -> RequestPlan:
@@ -277,6 +294,11 @@ class EngineJob(BaseModel):
             loop=self.loop,
             max_rate=self.max_rps,
         )
+
+
+def as_text(value: Any) -> str:
+    """A value as JavaScript writes it, objects as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 class RequestTarget(BaseModel):

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import gevent
 from gevent.event import Event
@@ -21,11 +22,13 @@ from tm_cli.server.engine.clients import Client, client_for, scenario_for
 from tm_cli.server.engine.dispatcher import AHEAD, Dispatcher, RunClock
 from tm_cli.server.engine.http1.client import TargetClient
 from tm_cli.server.engine.job import EngineJob, JobError
+from tm_cli.server.engine.journeys.client import OnResponse
 from tm_cli.server.engine.protocol import Events, Patience
 from tm_cli.server.engine.readiness import wait_until_ready
 from tm_cli.server.engine.recorder import EngineReport, OpenBucket, Recorder
 from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import Share
+from tm_cli.server.engine.scripts.response_script import ResponseScript
 from tm_cli.server.engine.sender import Sender, SlotQueue
 
 StartSlots = Callable[[Callable[[], None], int], object]
@@ -86,6 +89,7 @@ def check_open_files(job: EngineJob) -> None:
 _LEAD = 0.05  # seconds between "started" and curve second 0
 _REPORT_INTERVAL = 1.0
 _STOP_DRAIN = 3.0  # the longest wait for responses once stopped
+_SCRIPT_DRAIN = 3.0  # the longest wait for calls of the response script, and what they ask for
 _GRACE = 0.5  # for the timeouts of the last requests to strike
 _POLL_INTERVAL = 0.01
 
@@ -111,7 +115,12 @@ class LoadTest:
         self._plan = job.plan
         self._recorder = Recorder(self._plan)
         self._scenario = scenario_for(job, self.stop)
-        self._clients = [client_for(job, target, self._scenario) for target in job.targets]
+        self._clock = RunClock(time.monotonic)
+        self._script = ResponseScript(job, self._clock.elapsed) if job.response_script else None
+        self._clients = [
+            client_for(job, target, self._scenario, self._for_script(side))
+            for side, target in enumerate(job.targets)
+        ]
         self._sender = Sender(
             [SlotQueue() for _ in self._plan.sides],
             [client.send for client in self._clients],
@@ -135,7 +144,6 @@ class LoadTest:
             cpu_time=time.process_time,
             pressure=CpuPressure(time.monotonic),
         )
-        self._clock = RunClock(time.monotonic)
         self._dispatcher = Dispatcher(
             self._plan,
             self._clock,
@@ -149,6 +157,8 @@ class LoadTest:
     def run(self) -> None:
         """Run to the end of the curve or to a stop, wait for the last responses, sum up."""
         wait_until_ready(self._job, self._events, self._stopped)
+        if self._script:
+            self._script.open()
         self._begin_scenario()
         self._begin()
         reporting = gevent.spawn(self._report_regularly)
@@ -161,12 +171,18 @@ class LoadTest:
         elapsed = self._dispatcher.end if is_complete else self._clock.elapsed()
         self._report_results(elapsed, at_the_end=True)
         self._report_targets()
+        if self._script:
+            self._script.close(_SCRIPT_DRAIN if is_complete else 0.0)
+            self._events.write("scripts", **self._script.counts())
         if self._scenario:
             self._scenario.end()
         if note := self._report.note():
             self._events.write("note", text=note)
         outcome = "completed" if is_complete else "stopped"
         self._events.write("finished", **self._report.finished(outcome, elapsed))
+
+    def _for_script(self, side: int) -> OnResponse | None:
+        return partial(self._script.take, side) if self._script else None
 
     def go(self) -> None:
         self._may_begin.set()
@@ -266,6 +282,8 @@ class LoadTest:
             )
             self._report_results(elapsed)
             self._report_targets()
+            if self._script:
+                self._events.write("scripts", **self._script.counts())
 
     def _report_targets(self) -> None:
         for side, client in enumerate(self._clients):

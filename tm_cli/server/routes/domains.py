@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
+from typing import Annotated
+
+from pydantic import Field, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -16,7 +18,7 @@ from tm_cli.server.web.services import Services, path_id
 
 
 class AddDomain(Wire):
-    domain: str
+    domain: Annotated[str, Field(json_schema_extra={"minLength": 1})]
 
     @field_validator("domain")
     @classmethod

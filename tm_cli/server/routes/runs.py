@@ -98,8 +98,6 @@ def _status(profile_id: int, run_id: str | None, status: str) -> dict[str, objec
         "runId": run_id,
         "status": status,
         "region": None,
-        "scriptOk": 0,
-        "scriptErrors": 0,
         "tags": [],
     }
     return rest | RunState(0.0).counters()

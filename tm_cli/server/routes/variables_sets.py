@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,7 +25,7 @@ class CreateBody(Wire):
 
     name: Name
     mode: Mode
-    csv_content: str
+    csv_content: Annotated[str, Field(json_schema_extra={"minLength": 1})]
 
 
 class RenameBody(Wire):

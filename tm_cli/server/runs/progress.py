@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum, unique
@@ -25,6 +25,7 @@ from tm_cli.server.workers.engine_events import (
     EngineStarted,
     EngineWaiting,
     RunNote,
+    ScriptCounts,
     TransferCounts,
 )
 
@@ -46,8 +47,13 @@ NO_TRAITS = {
     "locustfile": "",
     "journey": "",
     "rate limit": "",
+    "scripts": "",
 }
 """The traits that only some loads have, as of one that has none of them, such as older runs."""
+
+
+AtEnd = Callable[[int | None, Mapping[str, Any]], Awaitable[None]]
+"""Gets the history id, None if there is no row, and the metrics of a cleanup script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,8 @@ class ServerRun:
     an A/B run. `gate` are the thresholds that differ from the defaults, `selected_baseline` how a
     baseline was selected ("asked", "pinned") and its history id. The first `warmup` seconds are
     not judged. `stops_early`: the run ends as soon as its verdict is known. `notes` are those of
-    the start, for the run's history row.
+    the start, for the run's history row. `at_end` is called when the run is over and judged, unless
+    this server ends before.
     """
 
     run_id: str
@@ -79,6 +86,7 @@ class ServerRun:
     warmup: float = 0.0
     stops_early: bool = False
     notes: tuple[str, ...] = ()
+    at_end: AtEnd | None = field(default=None, repr=False, compare=False)
 
     @property
     def curve_end(self) -> float:
@@ -126,6 +134,7 @@ class RunState:
         self.addresses: dict[int, dict[str, int]] = {}
         """Requests by address, for each side."""
         self.transfers: dict[int, TransferCounts] = {}
+        self.script: ScriptCounts | None = None
         self.buckets: dict[int, dict[int, EngineBucket]] = {}  # by index, then by side
         self._settled = 0
         self._codes: Counter[str] = Counter()
@@ -142,10 +151,8 @@ class RunState:
             case EngineProgress():
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
                 self.flags_so_far = any_flags([self.flags_so_far, event.flags])
-            case AddressCounts():
-                self.addresses[event.side] = event.requests
-            case TransferCounts():
-                self.transfers[event.side] = event
+            case AddressCounts() | TransferCounts() | ScriptCounts():
+                self._take_counts(event)
             case EnginePaused() | EngineResumed():
                 self.elapsed = event.elapsed
             case EngineFinished():
@@ -155,6 +162,15 @@ class RunState:
                 self.failure = event.message
             case RunNote():
                 self.notes.append(event.text)
+
+    def _take_counts(self, counts: AddressCounts | TransferCounts | ScriptCounts) -> None:
+        match counts:
+            case AddressCounts():
+                self.addresses[counts.side] = counts.requests
+            case TransferCounts():
+                self.transfers[counts.side] = counts
+            case ScriptCounts():
+                self.script = counts
 
     def finish(self, second: float) -> None:
         """The curve ends at this second, because the verdict is known."""
@@ -203,6 +219,8 @@ class RunState:
             "generatorSaturated": self.flags.generator_saturated,
             "downstreamSaturated": self.flags.downstream_saturated,
             "flakyDispatch": self.flags.flaky_dispatch,
+            "scriptOk": self.script.ok if self.script else 0,
+            "scriptErrors": self.script.errors if self.script else 0,
         }
 
     def _newest_full_enough(self, recent: list[dict[str, Any]]) -> dict[str, Any] | None:

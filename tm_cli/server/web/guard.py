@@ -18,6 +18,9 @@ from tm_cli.server.web.connections import mark_authenticated
 from tm_cli.values.sliding_window import SlidingWindow
 from tm_cli.values.urls import DEFAULT_PORTS
 
+DESCRIPTION_PATHS = ("/v3/api-docs/v1", "/v3/api-docs.yaml/v1")
+"""The OpenAPI document, as JSON and as YAML."""
+_PUBLIC_PATHS = (IDENTITY_PATH, *DESCRIPTION_PATHS)
 _UNLIMITED_PATHS = ("/tm/lease", "/tm/agent", "/tm/worker/")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _FULL = "Too many clients are connected; try again when some of them have ended"
@@ -63,7 +66,7 @@ class Guard:
             raise Refusal("This server speaks HTTP/1.1", status=505)
         self._check_host(headers, own_hosts)
         self._check_origin(headers, own_hosts)
-        if self._is_about_identity(scope):
+        if self._is_public(scope):
             return
         self._check_key(headers)
         if not mark_authenticated(scope):
@@ -75,12 +78,12 @@ class Guard:
             raise Refusal("Rate limit exceeded", status=429, headers={"Retry-After": seconds})
         self.window.count()
 
-    def _is_about_identity(self, scope: Scope) -> bool:
-        """Whether this is a request for the identity proof; on this machine it needs no key."""
+    def _is_public(self, scope: Scope) -> bool:
+        """Whether this is a request for what needs no key on this machine."""
         return (
             scope["type"] == "http"
             and scope["method"] == "GET"
-            and scope["path"] == IDENTITY_PATH
+            and scope["path"] in _PUBLIC_PATHS
             and self.scheme == "http"
         )
 

@@ -10,7 +10,14 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from tm_cli.server.engine.locustfiles.reference import LocustfileReference
 from tm_cli.server.engine.schedule import BUCKET_SECONDS
@@ -164,7 +171,11 @@ def _check_certificate(certificate: ClientCertificate) -> ClientCertificate:
 
 Certificate = Annotated[ClientCertificate, AfterValidator(_check_certificate)]
 Gate = Annotated[dict[str, Any], AfterValidator(_check_gate)]
-Name = Annotated[str, AfterValidator(_check_name)]
+Name = Annotated[
+    str,
+    AfterValidator(_check_name),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 120}),
+]
 Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(check_url)]
 Script = Annotated[str, StringConstraints(max_length=50_000)]
 Headers = Annotated[str, StringConstraints(max_length=50_000), AfterValidator(_check_headers)]
@@ -288,7 +299,11 @@ Values = Annotated[
     ],
     Field(max_length=200),
 ]
-Tag = Annotated[str, AfterValidator(_check_tag)]
+Tag = Annotated[
+    str,
+    AfterValidator(_check_tag),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 60}),
+]
 
 
 class LocustfileSource(Wire):

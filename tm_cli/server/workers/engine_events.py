@@ -29,6 +29,8 @@ _FIRST_YEAR = 1000  # earlier ones have fewer digits
 _MAX_MESSAGE = 2000
 _MAX_STEPS = 1000
 _MAX_STEP_NAME = 1000
+MOST_CONSOLE_LINES = 20
+_MAX_CONSOLE_LINE = 500
 
 
 BucketIndex = Annotated[Count, Field(le=_MAX_INDEX)]
@@ -225,6 +227,37 @@ class EngineSteps:
     side: Side = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FollowUpCounts:
+    """Requests that a response script has asked for, so far.
+
+    `refused` are those that it may not ask for, `dropped` those that were too many, or too late.
+    """
+
+    sent: Count = 0
+    completed: Count = 0
+    refused: Count = 0
+    dropped: Count = 0
+    codes: StatusCounts = field(default_factory=dict)
+    failures: Counts = field(default_factory=dict)
+    response: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()
+
+
+ConsoleLine = Annotated[Text, BeforeValidator(lambda value: str(value)[:_MAX_CONSOLE_LINE])]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptCounts:
+    """Calls of a response script so far; `skipped` are responses that it was not called for."""
+
+    ok: Count = 0
+    errors: Count = 0
+    skipped: Count = 0
+    messages: Counts = field(default_factory=dict)
+    console: Annotated[tuple[ConsoleLine, ...], Field(max_length=MOST_CONSOLE_LINES)] = ()
+    follow_ups: FollowUpCounts = field(default_factory=FollowUpCounts)
+
+
 EngineEvent = (
     EngineReady
     | EngineWaiting
@@ -234,6 +267,7 @@ EngineEvent = (
     | TransferCounts
     | EngineBucket
     | EngineSteps
+    | ScriptCounts
     | EnginePaused
     | EngineResumed
     | EngineFinished
@@ -253,6 +287,7 @@ _KINDS: dict[str, type[EngineEvent]] = {
     "transfers": TransferCounts,
     "bucket": EngineBucket,
     "steps": EngineSteps,
+    "scripts": ScriptCounts,
     "paused": EnginePaused,
     "resumed": EngineResumed,
     "finished": EngineFinished,
@@ -281,6 +316,9 @@ def parse_event(line: bytes) -> EngineEvent | None:
         for step in event.steps.values():
             for text in step.response:
                 check_encoded(text)
+    if isinstance(event, ScriptCounts):
+        for text in event.follow_ups.response:
+            check_encoded(text)
     return event
 
 

@@ -23,11 +23,13 @@ def test_welch_agrees_with_the_textbook() -> None:
 )
 def test_too_little_is_not_tested(a, b) -> None:
     test = welch(a, b)
-    assert (test["delta"], test["pValue"], test["significant"]) == (-1.0, None, None)
+    assert (test["delta"], test["pValue"], test["significant"]) == (-1.0, None, False)
 
 
 def test_of_nothing_nothing_is_known() -> None:
-    assert set(welch([], [1.0]).values()) == {None}
+    found = welch([], [1.0])
+    assert found.pop("significant") is False
+    assert set(found.values()) == {None}
 
 
 def test_from_zero_there_is_no_percentage() -> None:

@@ -15,12 +15,15 @@ from tm_cli.server.engine.saturation import Flags, any_flags
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.validation import UnreadableHistogram, add_encoded, new_histogram, quantiles_ms
 from tm_cli.server.workers.engine_events import (
+    MOST_CONSOLE_LINES,
     AddressCounts,
     EngineBucket,
     EngineEvent,
     EngineFinished,
     EngineProgress,
     EngineSteps,
+    FollowUpCounts,
+    ScriptCounts,
     StepBucket,
     TransferCounts,
 )
@@ -213,6 +216,7 @@ class WorkerState:
     now_flags: Flags = field(default_factory=Flags)
     addresses: dict[int, dict[str, int]] = field(default_factory=dict)
     transfers: dict[int, TransferCounts] = field(default_factory=dict)
+    script: ScriptCounts | None = None
     _second: float = 0.0
 
     @property
@@ -226,6 +230,15 @@ class WorkerState:
 
     def set_position(self, second: float, now: float, *, is_moving: bool) -> None:
         self.heard_at, self._second, self.is_moving = now, second, is_moving
+
+    def take(self, counts: AddressCounts | TransferCounts | ScriptCounts) -> None:
+        match counts:
+            case AddressCounts():
+                self.addresses[counts.side] = counts.requests
+            case TransferCounts():
+                self.transfers[counts.side] = counts
+            case ScriptCounts():
+                self.script = counts
 
     def second(self, now: float) -> float:
         return self._second + (now - self.heard_at if self.is_moving else 0.0)
@@ -277,6 +290,7 @@ class Aggregate:
             *self.changed_results(),
             *self._addresses(),
             *self._transfers(),
+            *self._scripts(),
             progress,
         ]
         kept = int(min(seconds) // BUCKET_SECONDS) - self._kept
@@ -303,7 +317,8 @@ class Aggregate:
                 for worker, state in enumerate(self._workers)
             ),
         )
-        return [*self.changed_results(), *self._addresses(), *self._transfers(), end]
+        counts = [*self._addresses(), *self._transfers(), *self._scripts()]
+        return [*self.changed_results(), *counts, end]
 
     def _addresses(self) -> list[EngineEvent]:
         sides: dict[int, Counter[str]] = {}
@@ -325,6 +340,31 @@ class Aggregate:
                 next((counts.protocol for counts in found if counts.protocol), ""),
             )
             for side, found in sorted(sides.items())
+        ]
+
+    def _scripts(self) -> list[EngineEvent]:
+        found = [state.script for state in self._workers if state.script]
+        if not found:
+            return []
+        follow_ups = [counts.follow_ups for counts in found]
+        console = [line for each in found for line in each.console]
+        return [
+            ScriptCounts(
+                ok=sum(each.ok for each in found),
+                errors=sum(each.errors for each in found),
+                skipped=sum(each.skipped for each in found),
+                messages=self._bounded(_summed(each.messages for each in found)),
+                console=tuple(console[:MOST_CONSOLE_LINES]),
+                follow_ups=FollowUpCounts(
+                    sent=sum(each.sent for each in follow_ups),
+                    completed=sum(each.completed for each in follow_ups),
+                    refused=sum(each.refused for each in follow_ups),
+                    dropped=sum(each.dropped for each in follow_ups),
+                    codes=_summed(each.codes for each in follow_ups),
+                    failures=self._bounded(_summed(each.failures for each in follow_ups)),
+                    response=tuple(text for each in follow_ups for text in each.response),
+                ),
+            )
         ]
 
     @property

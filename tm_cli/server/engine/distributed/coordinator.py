@@ -21,6 +21,7 @@ from tm_cli.server.workers.engine_events import (
     EngineSteps,
     EngineWaiting,
     RunNote,
+    ScriptCounts,
     TransferCounts,
 )
 
@@ -167,10 +168,8 @@ class Coordinator:
                 state.set_position(event.elapsed, now, is_moving=not self._is_paused)
                 state.sent, state.now_flags = event.sent, event.flags
                 self._aggregate.raise_flags(event.flags)
-            case AddressCounts():
-                state.addresses[event.side] = event.requests
-            case TransferCounts():
-                state.transfers[event.side] = event
+            case AddressCounts() | TransferCounts() | ScriptCounts():
+                state.take(event)
             case EnginePaused() | EngineResumed():
                 state.set_position(event.elapsed, now, is_moving=isinstance(event, EngineResumed))
                 self.events.append(event)

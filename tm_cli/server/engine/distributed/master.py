@@ -239,8 +239,8 @@ class Master:
 
 
 def _extra_time(job: EngineJob) -> float:
-    """Seconds that a worker may take to run a locustfile's imports, and to ask for the target."""
-    imports = _IMPORT_TIME if job.locustfile else 0.0
+    """Seconds for imports of a locustfile, the engine of a script, and asking for the target."""
+    imports = _IMPORT_TIME if job.locustfile or job.response_script else 0.0
     return imports + (job.probe.wait + 3 * job.timeout if job.probe else 0.0)
 
 

@@ -9,7 +9,7 @@ Line = tuple[int, str]
 Message = dict[str, Any]
 """Some `lines`, and the number of the `oldest` that may come again."""
 
-_CUMULATIVE = frozenset({"progress", "bucket", "steps", "addresses", "transfers"})
+_CUMULATIVE = frozenset({"progress", "bucket", "steps", "scripts", "addresses", "transfers"})
 _MESSAGE = 1024 * 1024  # characters
 
 

@@ -14,7 +14,7 @@ from tm_cli import __version__
 from tm_cli.server.engine.http1.connections import REPEATABLE
 from tm_cli.server.engine.http1.response import Response
 from tm_cli.server.engine.http1.site import Owned
-from tm_cli.server.engine.job import EngineJob, RequestTarget
+from tm_cli.server.engine.job import LARGEST_FOR_SCRIPT, EngineJob, RequestTarget
 from tm_cli.server.engine.journeys.answers import MOST_KEPT, Answer, extract, fields_of
 from tm_cli.server.engine.journeys.cookies import CookieJar
 from tm_cli.server.engine.journeys.plan import FOR_ALL_ORIGINS, Journey, Step, Think
@@ -27,6 +27,10 @@ from tm_cli.values.failures import MISSING_VALUE, UNEXPECTED_STATUS
 _WITH_CONTENT = {"POST", "PUT", "PATCH"}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _OF_CONTENT = {"content-type", "content-encoding", "content-language"}
+
+
+OnResponse = Callable[[Mapping[str, str], Response], object]
+"""Gets the variables of a visitor, and the final response to a step; it must not wait."""
 
 
 class TooManyRedirects(Exception):
@@ -44,7 +48,10 @@ class JourneyClient:
     the most recently used one first; with cookies each visitor has connections of its own.
     """
 
-    def __init__(self, job: EngineJob, target: RequestTarget) -> None:
+    def __init__(
+        self, job: EngineJob, target: RequestTarget, on_response: OnResponse | None = None
+    ) -> None:
+        self.on_response = on_response
         self.journey = Journey.of(job, target)
         self.variables = job.variables
         self.time_limit = TimeLimit(job.timeout)
@@ -139,6 +146,8 @@ class _Visit:
                 response = exchange.run()
             ended = time.monotonic()
             self.body_size += response.body_size
+            if self._client.on_response:
+                self._client.on_response(self._variables, response)
             result = self._judged(step, response, ended - began)
         except Timeout:
             result = "TimeoutError"
@@ -182,6 +191,7 @@ class _Exchange:
     ) -> None:
         self._sites = client.sites
         self._step = step
+        self._keep = LARGEST_FOR_SCRIPT if client.on_response else 0
         self._jar = jar
         self._owned = owned
         self._site = client.sites.of_step(step)
@@ -207,7 +217,7 @@ class _Exchange:
             lambda connection: Response(
                 connection,
                 has_body=self._method != "HEAD",
-                keep=MOST_KEPT + 1 if self._step.needs_body else 0,
+                keep=MOST_KEPT + 1 if self._step.needs_body else self._keep,
             ),
             self._owned,
             may_repeat=self._method in REPEATABLE,

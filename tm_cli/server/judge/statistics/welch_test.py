@@ -20,10 +20,11 @@ _SEED = 1
 def welch(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     """Compare the means of two samples, `delta` being A minus B (section 11 of the contract).
 
-    Test values are None where there are too few numbers, or where none of them vary.
+    Test values are None where there are too few numbers, or where none of them vary; such a
+    difference is not significant.
     """
     if not a or not b:
-        return dict.fromkeys(_WELCH)
+        return dict.fromkeys(_WELCH) | {"significant": False}
     mean_a, mean_b = statistics.fmean(a), statistics.fmean(b)
     delta = mean_a - mean_b
     t, freedom = _student(a, b, delta)
@@ -36,7 +37,7 @@ def welch(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
         "tStat": _rounded(t),
         "pValue": p_value,
         "degreesOfFreedom": None if freedom is None else int(freedom),
-        "significant": None if p_value is None else p_value < SIGNIFICANCE,
+        "significant": p_value is not None and p_value < SIGNIFICANCE,
         "boxA": _box(a),
         "boxB": _box(b),
     }

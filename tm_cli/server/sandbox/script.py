@@ -1,0 +1,216 @@
+"""One script and its function in an engine for JavaScript.
+
+The engine is QuickJS, compiled to WebAssembly: it has its own memory, and of this process it can
+call only what is registered here. It has no files, sockets, modules or environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import wasmtime
+from quickjs_rs import Context, QuickJSError, Runtime
+from quickjs_rs.errors import InterruptError, MemoryLimitError
+
+from tm_cli.server.sandbox.macros import with_values
+
+MEMORY = 64 * 1024 * 1024
+"""Bytes of all values of a script."""
+_BROKEN = (wasmtime.Trap, wasmtime.WasmtimeError)
+"""The engine cannot be used again, as after calls that are nested too deeply."""
+SLICE = 0.1
+"""Seconds after which a series of calls is interrupted, so that no call pays for those before."""
+
+SERIES = 2.0
+"""Seconds after which no further call begins, so that slow scripts are told from broken ones."""
+
+Call = tuple[Mapping[str, Any], Sequence[Any]]
+"""The values of its macros, and its arguments."""
+Result = tuple[bool, Any]
+"""Whether it returned, and the value as JSON or the message of the error."""
+Fetch = Callable[[str], str]
+"""A request as JSON to an answer as JSON."""
+
+_PRELUDE = """
+(() => {
+  const {parse, stringify} = JSON, now = Date.now, text = String;
+  const state = {values: {}, constants: {}, results: [], console: []};
+  const MOST_LINES = 20, LONGEST_LINE = 500, LONGEST_RESULT = 65536;
+  const NUMBER = /^-?(?:0|[1-9][0-9]{0,14})(?:\\.[0-9]{1,15})?$/;
+  const show = (value) => {
+    try { return typeof value === "object" && !(value instanceof Error)
+      ? stringify(value) : text(value); } catch (error) { return typeof value; }
+  };
+  const say = (...values) => {
+    if (state.console.length < MOST_LINES)
+      state.console.push(values.map(show).join(" ").slice(0, LONGEST_LINE));
+  };
+  globalThis.console = {log: say, info: say, warn: say, error: say, debug: say};
+  const valueOf = (name) => name in state.values ? state.values[name] : state.constants[name];
+  globalThis.__tm_text = (name) => text(valueOf(name));
+  globalThis.__tm_value = (name) => {
+    const value = valueOf(name);
+    return typeof value === "string" && NUMBER.test(value) ? Number(value) : value;
+  };
+  const finished = (value) => {
+    const found = value === undefined ? "null" : stringify(value);
+    if (found === undefined) throw new TypeError("it returned a value that JSON does not have");
+    if (found.length > LONGEST_RESULT) throw new RangeError("it returned more than 64 KiB");
+    state.results.push([true, parse(found)]);
+  };
+  const failed = (error) => { state.results.push([false, show(error).slice(0, 1000)]); };
+  const headersOf = (fields) => ({
+    get: (name) => fields[text(name).toLowerCase()] ?? null,
+    has: (name) => text(name).toLowerCase() in fields,
+  });
+  if (globalThis.__tm_fetch) {
+    const ask = globalThis.__tm_fetch;
+    delete globalThis.__tm_fetch;
+    globalThis.fetch = (url, options = {}) => {
+      const found = parse(ask(stringify({
+        url: text(url), method: text(options.method ?? "GET"), headers: options.headers ?? {},
+        body: options.body === undefined || options.body === null ? null : text(options.body),
+      })));
+      if (found.error !== undefined) throw new Error(found.error);
+      return {
+        url: text(url), status: found.status, ok: found.status >= 200 && found.status < 300,
+        headers: headersOf(found.headers), text: () => found.body, json: () => parse(found.body),
+      };
+    };
+  }
+  const take = () => {
+    const found = stringify({results: state.results, console: state.console});
+    state.results = []; state.console = [];
+    return found;
+  };
+  const run = (call, values, args) => {
+    state.values = values;
+    return call(...args);
+  };
+  globalThis.__tm = (calls, call, slice) => {
+    const begun = now();
+    for (const [values, args] of parse(calls)) {
+      try {
+        const value = run(call, values, args);
+        if (value && typeof value.then === "function")
+          throw new TypeError("it must not be async");
+        finished(value);
+      } catch (error) { failed(error); }
+      if (now() - begun > slice) break;
+    }
+    return take();
+  };
+  globalThis.__tm_async = async (calls, call) => {
+    try { finished(await run(call, ...parse(calls)[0])); } catch (error) { failed(error); }
+    return take();
+  };
+  globalThis.__tm_take = take;
+  globalThis.__tm_constants = (constants) => { state.constants = parse(constants); };
+})();
+0
+"""
+
+
+class ScriptError(Exception):
+    """The script cannot be run; the message is for its author."""
+
+
+class Script:
+    """The function of a script; calls that go on after `seconds` are ended.
+
+    Variables outside of the function keep their values from call to call, unless a call has broken
+    the engine, as one that is nested too deeply does.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        function: str,
+        *,
+        macros: Sequence[str] = (),
+        constants: Mapping[str, Any] | None = None,
+        seconds: float,
+        fetch: Fetch | None = None,
+    ) -> None:
+        """Raises ScriptError, as for what is no JavaScript."""
+        self._source = with_values(source, [*macros, *(constants or {})])
+        self._function = function
+        self._constants = json.dumps(dict(constants or {}))
+        self._seconds = seconds
+        self._fetch = fetch
+        self._console: list[str] = []
+        self._context = self._started()
+
+    def run(self, calls: Sequence[Call]) -> list[Result]:
+        """Call the function for the first of the `calls`: as often as it is quick enough."""
+        results: list[Result] = []
+        end = time.monotonic() + SERIES
+        while len(results) < len(calls) and time.monotonic() < end:
+            results += self._run_some(calls[len(results) :])
+        return results
+
+    def take_console(self) -> list[str]:
+        """What was written to the console since the last time."""
+        found, self._console = self._console, []
+        return found
+
+    def _run_some(self, calls: Sequence[Call]) -> list[Result]:
+        """The results of the first calls, at least of one."""
+        try:
+            return self._taken(self._evaluate(calls))
+        except _BROKEN:
+            self._context = self._started()
+            if len(calls) > 1:  # it is not known which one it was
+                return self._run_some(calls[:1])
+            return [(False, "RangeError: it is nested too deeply, or has broken the engine")]
+        except (QuickJSError, ValueError) as error:
+            return [*self._rest(), (False, self._reason(error))]
+
+    def _evaluate(self, calls: Sequence[Call]) -> str:
+        argument = json.dumps(json.dumps(calls))
+        call = f"(...args) => {self._function}(...args)"
+        if self._fetch is None:
+            return str(self._context.eval(f"__tm({argument}, {call}, {SLICE * 1000:g})"))
+        return str(asyncio.run(self._context.eval_async(f"await __tm_async({argument}, {call})")))
+
+    def _taken(self, text: str) -> list[Result]:
+        found = json.loads(text)
+        self._console += found["console"]
+        return [(is_value, value) for is_value, value in found["results"]]
+
+    def _rest(self) -> list[Result]:
+        """What had been done before a series was interrupted."""
+        try:
+            return self._taken(str(self._context.eval("__tm_take()")))
+        except (*_BROKEN, QuickJSError, ValueError):
+            self._context = self._started()
+            return []
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, InterruptError):
+            return f"it took longer than {self._seconds:g} s"
+        if isinstance(error, MemoryLimitError):
+            return f"it needed more than {MEMORY // 1024 // 1024} MiB"
+        return str(error).partition("\n")[0]
+
+    def _started(self) -> Context:
+        """A new engine with the script; raises ScriptError."""
+        context: Context = Runtime(memory_limit=MEMORY).new_context(timeout=self._seconds)
+        if self._fetch:
+            context.register("__tm_fetch", self._fetch)
+        context.eval(_PRELUDE)
+        context.eval(f"__tm_constants({json.dumps(self._constants)})")
+        try:
+            context.eval(f"{self._source}\n;0")
+            kind = context.eval(f"typeof {self._function}")
+        except _BROKEN:
+            raise ScriptError("it is nested too deeply") from None
+        except QuickJSError as error:
+            raise ScriptError(self._reason(error)) from None
+        if kind != "function":
+            raise ScriptError(f"it has no function {self._function}")
+        return context
