@@ -35,6 +35,7 @@ from tm_cli.server.routes import (
     account,
     api_description,
     capture_sources,
+    captures,
     domains,
     history,
     noise,
@@ -92,6 +93,7 @@ OPERATIONS = [
     *noise.ROUTES,
     *account.ROUTES,
     *domains.ROUTES,
+    *captures.ROUTES,
     *capture_sources.ROUTES,
     *variables_sets.ROUTES,
 ]
@@ -273,6 +275,7 @@ class EmbeddedServer:
             identity=IdentityProof(self._key),
             quota=quota,
             clock=self._clock,
+            ca_file=self._options.ca_file,
             capture_sources=CaptureSources(
                 self._options.capture_sources,
                 CaptureSourceStore(self._database, self._clock),
