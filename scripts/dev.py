@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = "made-from"
 CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
+EXTRAS = "check,local,mcp,scripts,sources"
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
 
 OFFICIAL = ROOT / ".venv-official"
@@ -121,15 +122,7 @@ def prepare() -> None:
     print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
     make_environment(VENV)
     pip(VENV, "install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
-    pip(
-        VENV,
-        "install",
-        *CONSTRAINTS,
-        "--editable",
-        f"{ROOT}[check,local,mcp,sources]",
-        "--group",
-        "dev",
-    )
+    pip(VENV, "install", *CONSTRAINTS, "--editable", f"{ROOT}[{EXTRAS}]", "--group", "dev")
     (VENV / STAMP).write_text(wanted)
 
 
