@@ -46,6 +46,11 @@ VIEWS = (
     ("profiles", "export", "42"),
     ("plan", "42"),
     ("calibrate", "--show"),
+    ("variables", "list"),
+    ("variables", "show", "3"),
+    ("variables", "mode", "3", "ROW"),
+    ("account", "show"),
+    ("regions", "list"),
 )
 MARKDOWN = ("history", "compare", "9", "7", "--format", "markdown")
 
@@ -87,13 +92,29 @@ def hostile_history(path, say, chance):
         return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
     against = chance.choice((None, other_side(targetUrl=say())))
     return detail(**hostile_row(say), against=against, **series())
+def hostile_account(say):
+    features = {"baselinePins": True, "plans": True, "calibration": True, say(): True}
+    return {"features": features, "subscriptionType": say(), "subscriptionStatus": say()}
+
+
+def hostile_set(say):
+    columns = {"macroColumns": [say(), say()], "weightColumn": say()}
+    return {"id": 3, "name": say(), "mode": say(), **columns}
+
+
+OF_PATHS = {
+    "profiles": lambda say: [{"id": 1, "name": say(), "createdAt": say()}],
+    "account": hostile_account,
+    "regions": lambda say: [{"regionCode": say(), "displayName": say()}],
+    "variables-sets": lambda say: [hostile_set(say)],
+    "variables-sets/3": hostile_set,
+    "variables-sets/3/mode": hostile_set,
+}
 
 
 def hostile_answer(path, say, chance):
-    if path == "profiles":
-        return [{"id": 1, "name": say(), "createdAt": say()}]
-    if path == "account":
-        return {"features": {"baselinePins": True, "plans": True, "calibration": True}}
+    if path in OF_PATHS:
+        return OF_PATHS[path](say)
     if path.endswith("/plan"):
         option = {"name": say(), "rate": 5, "seconds": 60, "isCheapest": True}
         lower = {say(): {"warn": 2.5}, say(): say()}

@@ -37,6 +37,8 @@ def reads(default, definition):
             return default == ("auto" if definition.name == "poll_interval" else "none")
         case bool() as flag:
             return default == str(flag).lower()
+        case int() as number:
+            return int(default) == number
         case float() as seconds:
             return parse_duration(default) == seconds
     return False

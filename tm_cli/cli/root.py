@@ -49,6 +49,12 @@ class _Root(LazyGroup):
         "history": Entry(
             "tm_cli.commands.history.app", "List, show and compare finished runs.", _SERVER
         ),
+        "variables": Entry(
+            "tm_cli.commands.variables", "Keep CSV data that profiles fill in.", _SERVER
+        ),
+        "domains": Entry(
+            "tm_cli.commands.domains", "Add and verify domains that load may be sent to.", _SERVER
+        ),
         "baseline": Entry(
             "tm_cli.commands.baseline", "Choose the run that later runs are compared with.", _SERVER
         ),
@@ -57,6 +63,15 @@ class _Root(LazyGroup):
         ),
         "calibrate": Entry(
             "tm_cli.commands.calibrate", "Measure the noise of this class of machines.", _SERVER
+        ),
+        "account": Entry(
+            "tm_cli.commands.account", "Show the account's limits and usage.", _SERVER
+        ),
+        "regions": Entry(
+            "tm_cli.commands.account",
+            "List the regions that can generate load.",
+            _SERVER,
+            attribute="regions_app",
         ),
         "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
         "agent": Entry(

@@ -35,6 +35,7 @@ from tm_cli.server.routes import (
     account,
     api_description,
     capture_sources,
+    captures,
     domains,
     history,
     noise,
@@ -92,6 +93,7 @@ OPERATIONS = [
     *noise.ROUTES,
     *account.ROUTES,
     *domains.ROUTES,
+    *captures.ROUTES,
     *capture_sources.ROUTES,
     *variables_sets.ROUTES,
 ]

@@ -297,6 +297,20 @@ DEFINITIONS = {
             "Allow the embedded server to send load to public addresses.",
             personal=True,
         ),
+        Definition(
+            "require_verified_domains",
+            _boolean,
+            False,
+            "Let the embedded server send load only to verified domains and to its own machine.",
+            personal=True,
+        ),
+        Definition(
+            "capture_sources",
+            _text,
+            None,
+            "File with the capture sources of the embedded server.",
+            personal=True,
+        ),
         *LIMITS_OF_SERVE,
     )
 }

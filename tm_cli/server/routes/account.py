@@ -1,4 +1,4 @@
-"""Account, regions, and what this server does not have."""
+"""Account and regions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from starlette.routing import Route
 from tm_cli.server.profiles import LOCAL
 from tm_cli.server.quota import Quota
 from tm_cli.server.routes.profiles import slot_count
-from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.services import Services
 
 
@@ -103,13 +102,7 @@ def _region(code: str, name: str, *, agents: int, connections: int) -> dict[str,
     }
 
 
-async def refuse(request: Request) -> Response:
-    noun = request.url.path.split("/")[3]
-    raise Refusal(f"{noun} are not supported by the embedded server")
-
-
 ROUTES = [
     Route("/account", get_account, methods=["GET"]),
     Route("/regions", list_regions, methods=["GET"]),
-    Route("/captures/{action}", refuse, methods=["POST"]),
 ]

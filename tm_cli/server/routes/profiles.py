@@ -176,7 +176,7 @@ async def update_profile(request: Request) -> Response:
     body = await read_model(request, ProfileBody, most=MAX_PROFILE_BYTES)
     current = services.profile(request)
     fields = body.stored(current.fields)
-    _check_lists(services, fields, current)
+    check_lists(services, fields, current)
     return JSONResponse(_view(services, services.profiles.replace(current, fields)))
 
 
@@ -227,7 +227,7 @@ async def import_profile(request: Request) -> Response:
 def _upsert(
     services: Services, current: StoredProfile | None, fields: ProfileFields
 ) -> StoredProfile:
-    _check_lists(services, fields, current)
+    check_lists(services, fields, current)
     if current:
         return services.profiles.replace(current, fields)
     if len(services.profiles.all()) >= services.quota.profiles:
@@ -235,7 +235,7 @@ def _upsert(
     return services.profiles.add(fields)
 
 
-def _check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
+def check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     """Refuse larger requests, more addresses or slots than the account has, and unknown sets."""
     quota = services.quota
     quota.check_request(fields)

@@ -56,14 +56,14 @@ def test_sources_get_their_credentials_from_variables(read):
 
 
 def test_files_are_looked_up_next_to_the_configuration(read, tmp_path):
-    (tmp_path / "id").write_bytes(USER_KEY.export_private_key(passphrase="pass", rounds=1))
+    (tmp_path / "id").write_bytes(USER_KEY.export_private_key("pkcs8-pem", "pass"))
     (tmp_path / "known").write_text(f"sftp.example {KNOWN}\n")
     own = SFTP.replace('password_env = "SFTP_PASSWORD"', 'private_key_file = "id"')
     own = own.replace(f'host_key = "{KNOWN}"', 'known_hosts_file = "known"\npassphrase = "pass"')
     [source] = read(own)
     assert source.private_key.convert_to_public() == USER_KEY.convert_to_public()
     assert source.host_keys.match("sftp.example", "", 22)[0]
-    with pytest.raises(ConfigurationError, match=r"private_key_file: .*id: .*passphrase"):
+    with pytest.raises(ConfigurationError, match=r"private_key_file: .*id: Unable to decrypt"):
         read(own.replace('"pass"', '"hunter2"'))
 
 
