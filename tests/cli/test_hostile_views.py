@@ -92,6 +92,8 @@ def hostile_history(path, say, chance):
         return {"runA": row(**hostile_row(say)), "latency": latency, "comparisons": items} | steps
     against = chance.choice((None, other_side(targetUrl=say())))
     return detail(**hostile_row(say), against=against, **series())
+
+
 def hostile_account(say):
     features = {"baselinePins": True, "plans": True, "calibration": True, say(): True}
     return {"features": features, "subscriptionType": say(), "subscriptionStatus": say()}

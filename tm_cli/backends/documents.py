@@ -69,7 +69,7 @@ def examine_document(
     try:
         text = _read_text(path)
     except ConfigurationError as problem:
-        return [Problem(problem.message)]
+        return [Problem(problem.message.replace(str(path), "the file"))]
     found: list[ValueError] = []
     try:
         found += check(_parse_whole(text, as_text, found, is_json=path.suffix.lower() == ".json"))

@@ -289,6 +289,7 @@ class EmbeddedServer:
             identity=IdentityProof(self._key),
             quota=quota,
             clock=self._clock,
+            ca_file=self._options.ca_file,
             capture_sources=CaptureSources(
                 self._options.capture_sources,
                 CaptureSourceStore(self._database, self._clock),

@@ -168,21 +168,30 @@ def _name_for(url: str) -> str:
     return f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
-def problems_of(path: Path) -> list[documents.Problem]:
-    """Return everything that is wrong with the profile document in `path`, in its order."""
+def examine_file(path: Path) -> tuple[dict[str, Any], list[documents.Problem]]:
+    """Return what can be read of the profile document in `path`, and everything that is wrong."""
+    found: dict[str, Any] = {}
 
     def check(document: Any) -> list[InvalidDocument]:
-        found: list[InvalidDocument] = []
+        problems: list[InvalidDocument] = []
         optional: tuple[str, ...] = ()
         try:
             document = locustfiles.complete(document, path.parent)
         except InvalidDocument as problem:
-            found = [problem]
+            problems = [problem]
             document = {key: each for key, each in document.items() if key != locustfiles.KEY}
             optional = ("endpointUrl",)  # it may be in the locustfile
-        return found + examine(document, path.parent, optional=optional)[1]
+        read, further = examine(document, path.parent, optional=optional)
+        found.update(with_defaults(read))
+        return problems + further
 
-    return documents.examine_document(path, check, as_text=AS_TEXT)
+    problems = documents.examine_document(path, check, as_text=AS_TEXT)
+    return found, problems
+
+
+def with_defaults(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document in the portable form with what it means without saying it."""
+    return {**found, **_usual(found), "_format": FORMAT}
 
 
 def read_changes(path: Path) -> dict[str, Any]:
@@ -212,7 +221,7 @@ def portable(
     found, problems = examine(document, directory, optional=optional)
     if problems:
         raise problems[0]
-    return found if optional else {**found, **_usual(found), "_format": FORMAT}
+    return found if optional else with_defaults(found)
 
 
 def examine(

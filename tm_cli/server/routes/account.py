@@ -9,6 +9,7 @@ from starlette.routing import Route
 from tm_cli.server.profiles import LOCAL
 from tm_cli.server.quota import Quota
 from tm_cli.server.routes.profiles import slot_count
+from tm_cli.server.sandbox import is_installed
 from tm_cli.server.web.services import Services
 
 
@@ -26,7 +27,8 @@ async def get_account(request: Request) -> Response:
             "usage": _usage(services),
             "features": {
                 "remoteRegions": True,
-                "lifecycleScripts": False,
+                "lifecycleScripts": is_installed(),
+                "scripts": is_installed(),
                 "domainVerificationRequired": services.domain_rule.required,
                 "baselinePins": True,
                 "runLimits": True,

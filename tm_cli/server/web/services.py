@@ -123,6 +123,7 @@ class Services:
     domains: DomainStore
     domain_rule: DomainRule
     domain_verifier: DomainVerifier
+    ca_file: str | None = None
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:
@@ -175,6 +176,10 @@ class Services:
             self.targets.check_literally(url)
         self.domain_rule.check(url, addresses)
         return addresses
+
+    async def check_here(self, url: str) -> list[str]:
+        """Likewise for requests that the server itself sends for a run."""
+        return await self.check_target(url, LOCAL) or []
 
 
 def path_id(request: Request) -> int:
