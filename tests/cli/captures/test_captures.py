@@ -283,8 +283,8 @@ def test_a_remote_capture_is_named_by_its_source_and_path(gate, server, source):
 def test_an_unknown_source_is_named_with_those_there_are(gate, server):
     server.answer("GET", "/capture-sources", [{"id": 3, "name": "logs", "kind": "S3"}])
     result = gate("captures", "analyse", "--source", "log", "--path", "a")
-    assert result.exit_code == ExitCode.USAGE
-    assert "the server has: logs" in result.stderr
+    assert result.exit_code == ExitCode.REFUSED
+    assert "did you mean logs?" in result.stderr
 
 
 HAR = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.captures.sources import find_source
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.setup.answers import read_target
@@ -102,7 +103,7 @@ def opened(
             raise UsageError(
                 "--target goes with a FILE; a capture of a source is not sent from here"
             )
-        yield RemoteCapture(session, path, _source_id(session, source), path)
+        yield RemoteCapture(session, path, find_source(session, source).id, path)
         return
     origin = None if target is None else _origin(target)
     name = "standard input" if file == "-" else str(file)
@@ -142,15 +143,6 @@ def _retarget(file: BinaryIO, copy: BinaryIO, origin: str) -> None:
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.read(_PIECE), b"")
-
-
-def _source_id(session: CommandContext, text: str) -> int:
-    found = session.client.list_capture_sources()
-    for source in found:
-        if text in (source.name, str(source.id)):
-            return source.id
-    known = ", ".join(sanitize(source.name) for source in found) or "none"
-    raise UsageError(f"there is no capture source {text!r}", hint=f"the server has: {known}")
 
 
 @contextmanager
