@@ -96,7 +96,11 @@ def test_progress_is_shown_on_a_terminal_alone(gate, server, traffic):
         (b"", ExitCode.CONFIGURATION, "traffic.jsonl is empty"),
         (b"\n{}\n", ExitCode.CONFIGURATION, "traffic.jsonl:2: t is missing"),
         (b'{"t": 1, "method": "GET", "url": "/"}', ExitCode.CONFIGURATION, "jsonl:1: url must be"),
-        (gzip.compress(LINE.encode()), ExitCode.CONFIGURATION, "compressed (gzip); unpack it"),
+        (
+            gzip.compress(LINE.encode(), mtime=0),
+            ExitCode.CONFIGURATION,
+            "compressed (gzip); unpack it",
+        ),
         (None, ExitCode.CONFIGURATION, "cannot read traffic.jsonl"),
     ],
 )
