@@ -49,6 +49,8 @@ VIEWS = (
     ("runs", "start", "42"),
     ("runs", "wait", "42", "--run-id", "mistyped"),
     ("profiles", "export", "42"),
+    ("captures", "analyse", "--source", "3", "--path", "a.jsonl"),
+    ("captures", "import", "--source", "3", "--path", "a.jsonl", "--select", "all"),
     ("plan", "42"),
     ("calibrate", "--show"),
     ("variables", "list"),
@@ -85,6 +87,16 @@ def hostile_row(say):
 
 
 def hostile_history(path, say, chance):
+    if path == "capture-sources":
+        return [{"id": 3, "name": say(), "kind": say()}]
+    if path == "captures/analyse-remote":
+        group = {"method": say(), "urlSkeleton": say(), "variables": [{"name": say()}]}
+        kinds = [group | {"warnings": [say(), say()]}, {**group, "problem": say()}]
+        return {"stats": {"totalRequests": 9}, "groups": kinds}
+    if path == "captures/import-remote":
+        skipped = [{"method": say(), "urlSkeleton": say(), "reason": say()}]
+        created = [{"profileId": 7, "name": say()}]
+        return {"createdProfiles": created, "skippedSelections": skipped, "warnings": [say()]}
     if path == "history":
         return page(row(**hostile_row(say)))
     if path == "history/filters":
