@@ -115,7 +115,8 @@ def prepare() -> None:
     print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
     make_environment()
     pip("install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
-    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[check,local,mcp,scripts,sources]", "--group", "dev")
+    extras = "[check,local,mcp,scripts,sources]"
+    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}{extras}", "--group", "dev")
     STAMP.write_text(wanted)
 
 

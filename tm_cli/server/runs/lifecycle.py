@@ -10,7 +10,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -127,6 +127,7 @@ class EndActions:
     targets: OutgoingRequests
     callbacks: OutgoingRequests
     now: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     @property
     def has_any(self) -> bool:
@@ -160,7 +161,7 @@ class EndActions:
         body = json.dumps(callback_document(row)).encode()
         failure = ""
         for delay in ATTEMPTS:
-            await asyncio.sleep(delay)
+            await self.sleep(delay)
             failure, may_succeed = await self._attempt(url, body)
             if not may_succeed:
                 break
