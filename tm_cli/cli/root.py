@@ -41,7 +41,7 @@ class _Root(LazyGroup):
         ),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry(
-            "tm_cli.commands.profiles.app", "List, show, make, import and export profiles.", _SERVER
+            "tm_cli.commands.profiles.app", "Make, change, apply and exchange profiles.", _SERVER
         ),
         "captures": Entry(
             "tm_cli.commands.captures.app", "Make profiles from recorded traffic.", _SERVER
@@ -77,10 +77,13 @@ class _Root(LazyGroup):
         "agent": Entry(
             "tm_cli.commands.agent", "Generate load for a server on another machine.", _SERVER
         ),
-        "mcp": Entry("tm_cli.commands.mcp", "Serve the gate to AI assistants (MCP).", _SERVER),
+        "mcp": Entry("tm_cli.commands.mcp", "Serve gates and API to AI assistants (MCP).", _SERVER),
         "auth": Entry("tm_cli.commands.auth.app", "Store, check and remove API keys.", _SETUP),
         "init": Entry(
             "tm_cli.commands.init.app", "Set up a gate: profile, settings, CI pipeline.", _SETUP
+        ),
+        "schema": Entry(
+            "tm_cli.commands.schema", "Print the JSON Schema of documents and settings.", _SETUP
         ),
         "config": Entry("tm_cli.commands.config", "Show the effective settings.", _SETUP),
         "doctor": Entry("tm_cli.commands.doctor", "Check that a gate can work here.", _SETUP),

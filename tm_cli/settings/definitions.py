@@ -24,7 +24,9 @@ SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
 ENDPOINT = ("base_url", "api_key", "api_key_file")
 """The settings that each system has; their flags mean the system of the command."""
 
-OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS, RUNNER_CLASS})
+OTHER_VARIABLES = frozenset(
+    {"TM_CONFIG_DIR", "TM_STATE_DIR", "TM_MCP_CAPTURE_ROOT", TRUSTED_OWNERS, RUNNER_CLASS}
+)
 """Variables of tm that are not settings."""
 
 NO_CONTEXT = "none"
