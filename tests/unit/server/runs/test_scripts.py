@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import sys
+from collections import defaultdict
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -140,12 +141,7 @@ class Notes:
         self.notes += notes
 
     def find(self, history_id):
-        numbers = dict.fromkeys(
-            ["id", "profile_id", "total_requests", "total_errors", "avg_rps"], 1
-        )
-        texts = dict.fromkeys(["run_id", "profile_name", "outcome", "auto_verdict", "region"], "x")
-        texts |= dict.fromkeys(["started_at", "finished_at", "triggered_by"], "x")
-        return {**numbers, **texts, "auto_verdict_reasons": None, "tags": "[]"}
+        return defaultdict(str, id=history_id, auto_verdict_reasons=None, tags="[]")
 
 
 def ended(url, check):

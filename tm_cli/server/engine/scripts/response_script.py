@@ -21,6 +21,7 @@ from tm_cli.server.engine.journeys.answers import Answer, Unusable
 from tm_cli.server.engine.played import Names
 from tm_cli.server.engine.scripts.follow_ups import FollowUps
 from tm_cli.server.engine.scripts.process import ScriptProcess, ScriptProcessFailed
+from tm_cli.server.sandbox import is_installed
 from tm_cli.server.sandbox.macros import macros_of
 from tm_cli.server.workers.engine_events import MOST_CONSOLE_LINES
 
@@ -78,6 +79,11 @@ class ResponseScript:
 
     def open(self) -> None:
         """Start the process of the script, before the load; raises RunFailed without it."""
+        if not is_installed():  # on this machine, which may be an agent's
+            raise RunFailed(
+                "the response script needs the engine for JavaScript: "
+                "pip install 'tm-cli[local,scripts]'"
+            )
         try:
             self._start()
         except ScriptProcessFailed as error:
