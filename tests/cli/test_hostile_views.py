@@ -73,7 +73,7 @@ def hostile_steps(say):
 
 
 def hostile_script(say):
-    return json.dumps({"ok": 3, "errors": 2, "messages": {say(): 2}, "console": [say()], say(): 1})
+    return json.dumps({"ok": 3, "errors": 2, "messages": {say(): 2}, "notes": [say()], say(): 1})
 
 
 def hostile_row(say):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,8 @@ from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import instant, percent
 from tm_cli.values.text import as_number, sanitize
 
+_MOST_NOTES = 50
+
 
 def describe_run(session: CommandContext, row: HistoryRow) -> str:
     """Tell everything that is known of an ended run; fetches its baseline for the picture."""
@@ -44,6 +46,7 @@ def _details(row: HistoryRow) -> list[str]:
         ("CPU pressure", _pressure(row.cpu_pressure)),
         ("response script", _script(row.script_stats)),
         ("requests of the script", _follow_ups(row.secondary_stats)),
+        *(("script note", note) for note in _script_notes(row.script_stats)),
     ]
     return [f"  {name} {sanitize(value)}" for name, value in details if value not in (None, "")]
 
@@ -64,6 +67,12 @@ def _script(stats: object) -> str | None:
         return text
     most_frequent = max(messages, key=lambda text: as_number(messages[text]) or 0)
     return f"{text}; such as {most_frequent}"
+
+
+def _script_notes(stats: object) -> Sequence[object]:
+    """What scripts around the run have written, and what has failed."""
+    notes = stats.get("notes") if isinstance(stats, Mapping) else None
+    return notes[:_MOST_NOTES] if isinstance(notes, list) else []
 
 
 def _follow_ups(stats: object) -> str | None:

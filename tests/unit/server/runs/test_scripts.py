@@ -15,7 +15,14 @@ from werkzeug import Response
 from tests.unit.server.engine.engine_process import EngineProcess
 from tests.unit.server.running_server import Api, eventually
 from tm_cli.server.outgoing import OutgoingRequests
-from tm_cli.server.runs.lifecycle import ATTEMPTS, SIGNATURE, TIMESTAMP, EndActions, signature
+from tm_cli.server.runs.lifecycle import (
+    ATTEMPTS,
+    SIGNATURE,
+    TIMESTAMP,
+    EndActions,
+    InitValues,
+    signature,
+)
 from tm_cli.server.web.bodies import Refusal
 
 pytest.importorskip("quickjs_rs")
@@ -40,6 +47,12 @@ function process(status, mime, body) {
 }"""
 
 
+def noted(api, history_id):
+    """The row in the history, once it has the notes of scripts."""
+    row = api.get(f"/history/{history_id}").json()
+    return row if row["scriptStats"] else None
+
+
 @process
 def test_scripts_are_called_before_and_after_the_load_and_the_end_is_announced(
     start_server, httpserver, tmp_path
@@ -61,13 +74,20 @@ def test_scripts_are_called_before_and_after_the_load_and_the_end_is_announced(
         )
         row = api.row_of(api.start(profile_id))
         found = eventually(lambda: [r for r, _ in httpserver.log if r.path == "/hook"], 60)
-        notes = eventually(lambda: api.get(f"/history/{row['id']}").json()["notes"][1:], 60)
+        ended = eventually(lambda: noted(api, row["id"]), 60)
         secret = api.get(f"/profiles/{profile_id}").json()["callbackSecret"]
     job = json.loads(received.read_text().splitlines()[0])["job"]
     assert job["init_values"] == {"token": "s3cret-1", "version": 3}
     [logout] = [r for r, _ in httpserver.log if r.path == "/logout"]
     assert logout.args.to_dict() == {"of": "s3cret-1"}
-    assert notes == [f"cleanupScript wrote: {row['totalRequests']} {row['totalRequests']} 0 0 4"]
+    total = row["totalRequests"]
+    assert json.loads(ended["scriptStats"]) == {
+        "notes": [
+            "initScript wrote: signed in with ${token}",
+            f"cleanupScript wrote: {total} {total} 0 0 4",
+        ]
+    }
+    assert ended["notes"] == []  # those would be a reason for a verdict
     [message] = found
     assert message.headers[SIGNATURE] == signature(secret, message.headers[TIMESTAMP], message.data)
     announced = json.loads(message.data)
@@ -137,7 +157,7 @@ class Notes:
     def __init__(self):
         self.notes = []
 
-    def add_notes(self, history_id, notes):
+    def set_script_notes(self, history_id, notes):
         self.notes += notes
 
     def find(self, history_id):
@@ -156,7 +176,7 @@ def ended(url, check):
     actions = EndActions(
         "run-1",
         SimpleNamespace(fields=fields, callback_secret="secret"),
-        {},
+        InitValues(),
         hide=str,
         history=notes,
         targets=requests,
