@@ -74,12 +74,16 @@ def hostile_steps(say):
     return [words | numbers | {"comparisons": hostile_comparisons(say)}, say()]
 
 
+def hostile_script(say):
+    return json.dumps({"ok": 3, "errors": 2, "messages": {say(): 2}, "notes": [say()], say(): 1})
+
+
 def hostile_row(say):
     rows = {"profileName": say(), "runId": say(), "autoVerdict": say(), "region": say()}
     rows |= {"autoVerdictReasons": json.dumps([say(), {say(): say()}]), "tags": [say()]}
     rows |= {"responseCodes": json.dumps({say(): 3}), "outcome": say()}
     rows |= {"latencyQuantiles": json.dumps({say(): 3.0}), "notes": [say()]}
-    rows |= {"steps": hostile_steps(say)}
+    rows |= {"steps": hostile_steps(say), "scriptStats": hostile_script(say)}
     found = verdict_snapshot(
         *hostile_comparisons(say), baselineChoice=say(), steps=hostile_steps(say)
     )
