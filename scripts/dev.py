@@ -1,6 +1,7 @@
 """Development tasks with only Python and pip on the machine: `python scripts/dev.py TASK`.
 
-Each task makes its own virtual environment in `.venv` first; a second call finds it ready.
+Each task makes its own virtual environment in `.venv` first; a second call finds it ready. Tests
+need a second one, `.venv-official`: TrafficMorph's own MCP server and the client that it needs.
 The Makefile is a shorter spelling of the same.
 """
 
@@ -16,11 +17,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-STAMP = VENV / "made-from"
+STAMP = "made-from"
 CONSTRAINTS = ("--quiet", "--constraint", str(ROOT / "constraints.txt"))
+EXTRAS = "check,local,mcp,scripts,sources"
 INPUTS = ("pyproject.toml", "constraints.txt", "scripts/dev.py")
+
+OFFICIAL = ROOT / ".venv-official"
+OFFICIAL_PINS = ROOT / "tests" / "process" / "mcp" / "official" / "requirements.txt"
+NEED_OFFICIAL = {"setup", "test", "coverage"}
+"""Tasks whose tests talk with TrafficMorph's own MCP server; its libraries exclude ours."""
 
 WORKERS = str((os.cpu_count() or 1) + 2)
 """Two more than there are cores: many tests wait for the processes that they have started."""
@@ -61,6 +66,7 @@ TASKS: dict[str, list[list[str]]] = {
         ["benchmarks/engine.py"],
         ["benchmarks/distributed.py"],
     ],
+    "fuzz": [["tests/unit/server/contract/fuzzing.py"]],
     "soak": [
         ["tests/simulation/soak/kills_at_random.py"],
         ["tests/simulation/soak.py"],
@@ -91,11 +97,13 @@ def main(arguments: list[str]) -> int:
         return 69
     task, *extra = arguments
     prepare()
+    if task in NEED_OFFICIAL:
+        prepare_official()
     if task in EXTRA_GROUPS:
-        pip("install", *CONSTRAINTS, "--group", EXTRA_GROUPS[task])
+        pip(VENV, "install", *CONSTRAINTS, "--group", EXTRA_GROUPS[task])
     for number, step in enumerate(TASKS[task], start=1):
         takes_extra = number == len(TASKS[task]) or task in SHARED_ARGUMENTS
-        argv = [str(PYTHON), *step, *(extra if takes_extra else [])]
+        argv = [str(python_of(VENV)), *step, *(extra if takes_extra else [])]
         code = subprocess.call(argv, cwd=ROOT, env=environment())
         if code:
             return code
@@ -109,33 +117,54 @@ def environment() -> dict[str, str]:
 
 def prepare() -> None:
     """Create or refresh the virtual environment when what it is made from has changed."""
-    wanted = fingerprint()
-    if STAMP.is_file() and STAMP.read_text() == wanted:
+    wanted = fingerprint(*INPUTS)
+    if is_made_from(VENV, wanted):
         return
     print("setting up .venv (once; a few minutes on a slow connection)", file=sys.stderr)
-    make_environment()
-    pip("install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
-    pip("install", *CONSTRAINTS, "--editable", f"{ROOT}[check,local,mcp,sources]", "--group", "dev")
-    STAMP.write_text(wanted)
+    make_environment(VENV)
+    pip(VENV, "install", "--quiet", "--upgrade", "pip>=25.1")  # the first with --group
+    pip(VENV, "install", *CONSTRAINTS, "--editable", f"{ROOT}[{EXTRAS}]", "--group", "dev")
+    (VENV / STAMP).write_text(wanted)
 
 
-def fingerprint() -> str:
+def prepare_official() -> None:
+    """Create or refresh the environment of TrafficMorph's own MCP server."""
+    wanted = fingerprint(OFFICIAL_PINS.relative_to(ROOT).as_posix())
+    if is_made_from(OFFICIAL, wanted):
+        return
+    print("setting up .venv-official (once; for tests of `tm mcp`)", file=sys.stderr)
+    make_environment(OFFICIAL)
+    pip(OFFICIAL, "install", "--quiet", "--requirement", str(OFFICIAL_PINS))
+    (OFFICIAL / STAMP).write_text(wanted)
+
+
+def is_made_from(environment: Path, wanted: str) -> bool:
+    stamp = environment / STAMP
+    return stamp.is_file() and stamp.read_text() == wanted
+
+
+def fingerprint(*inputs: str) -> str:
     parts = [sys.version, sysconfig.get_platform(), str(ROOT)]
-    parts += [(ROOT / name).read_text(encoding="utf-8") for name in INPUTS]
+    parts += [(ROOT / name).read_text(encoding="utf-8") for name in inputs]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def make_environment() -> None:
+def make_environment(place: Path) -> None:
     try:
-        venv.create(VENV, clear=True, with_pip=True)
+        venv.create(place, clear=True, with_pip=True)
     except subprocess.CalledProcessError:  # Debian's Python comes without ensurepip
-        venv.create(VENV, clear=True, with_pip=False)
-        command = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "pip>=25.1"]
+        venv.create(place, clear=True, with_pip=False)
+        python = str(python_of(place))
+        command = [sys.executable, "-m", "pip", "--python", python, "install", "pip>=25.1"]
         subprocess.run(command, check=True, cwd=ROOT)
 
 
-def pip(*arguments: str) -> None:
-    result = subprocess.run([str(PYTHON), "-m", "pip", *arguments], check=False, cwd=ROOT)
+def python_of(place: Path) -> Path:
+    return place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def pip(place: Path, *arguments: str) -> None:
+    result = subprocess.run([str(python_of(place)), "-m", "pip", *arguments], check=False, cwd=ROOT)
     if result.returncode:
         sys.exit("pip could not install what tm needs; its messages are above")
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+from dev import prepare_official
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / "build" / "lowest"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -43,6 +45,7 @@ def lowest(requirements: Iterable[str]) -> Iterator[str]:
 
 def main(arguments: list[str]) -> int:
     """Install the lowest versions and return the exit code of the tests."""
+    prepare_official()
     venv.create(VENV, clear=True, with_pip=True)
     needed = extras()
     bounds = lowest(chain(*needed.values()))

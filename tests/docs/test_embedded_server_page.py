@@ -2,10 +2,11 @@
 
 import pytest
 
-from checks.pages import bare, page, rows, section
+from checks.pages import bare, rows, section
 from tm_cli.server.engine.job import DEFAULT_SLOTS
+from tm_cli.server.quota import Quota
 from tm_cli.server.runs.progress import RunOutcome
-from tm_cli.server.web.services import NEVER_USED_GRACE, UNUSED_GRACE, Quota
+from tm_cli.server.web.services import NEVER_USED_GRACE, UNUSED_GRACE
 from tm_cli.values.journeys.checks import REQUEST_TIMEOUT
 
 NAME = "docs/embedded-server.md"
@@ -22,14 +23,11 @@ SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}
         ("time for one request", int(REQUEST_TIMEOUT)),
         ("request headers", Quota().header_count),
         ("weekly schedule slots", Quota().schedule_slots),
+        ("variables sets", Quota().variables_sets),
     ],
 )
 def test_limit_is_the_one_in_force(what, number):
     assert SERVED[what].replace(",", " ").split()[0] == str(number)
-
-
-def test_request_rate_is_the_one_in_force():
-    assert f"not more than {Quota().requests_per_minute} requests" in page(NAME)
 
 
 def test_page_lists_every_outcome():

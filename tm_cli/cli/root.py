@@ -41,13 +41,19 @@ class _Root(LazyGroup):
         ),
         "demo": Entry("tm_cli.commands.demo", "Watch a gate pass and fail, in a minute.", _GATES),
         "profiles": Entry(
-            "tm_cli.commands.profiles.app", "List, show, make, import and export profiles.", _SERVER
+            "tm_cli.commands.profiles.app", "Make, change, apply and exchange profiles.", _SERVER
         ),
         "captures": Entry(
             "tm_cli.commands.captures.app", "Make profiles from recorded traffic.", _SERVER
         ),
         "history": Entry(
             "tm_cli.commands.history.app", "List, show and compare finished runs.", _SERVER
+        ),
+        "variables": Entry(
+            "tm_cli.commands.variables", "Keep CSV data that profiles fill in.", _SERVER
+        ),
+        "domains": Entry(
+            "tm_cli.commands.domains", "Add and verify domains that load may be sent to.", _SERVER
         ),
         "baseline": Entry(
             "tm_cli.commands.baseline", "Choose the run that later runs are compared with.", _SERVER
@@ -58,14 +64,26 @@ class _Root(LazyGroup):
         "calibrate": Entry(
             "tm_cli.commands.calibrate", "Measure the noise of this class of machines.", _SERVER
         ),
+        "account": Entry(
+            "tm_cli.commands.account", "Show the account's limits and usage.", _SERVER
+        ),
+        "regions": Entry(
+            "tm_cli.commands.account",
+            "List the regions that can generate load.",
+            _SERVER,
+            attribute="regions_app",
+        ),
         "serve": Entry("tm_cli.commands.serve", "Run the embedded server.", _SERVER),
         "agent": Entry(
             "tm_cli.commands.agent", "Generate load for a server on another machine.", _SERVER
         ),
-        "mcp": Entry("tm_cli.commands.mcp", "Serve the gate to AI assistants (MCP).", _SERVER),
+        "mcp": Entry("tm_cli.commands.mcp", "Serve gates and API to AI assistants (MCP).", _SERVER),
         "auth": Entry("tm_cli.commands.auth.app", "Store, check and remove API keys.", _SETUP),
         "init": Entry(
             "tm_cli.commands.init.app", "Set up a gate: profile, settings, CI pipeline.", _SETUP
+        ),
+        "schema": Entry(
+            "tm_cli.commands.schema", "Print the JSON Schema of documents and settings.", _SETUP
         ),
         "config": Entry("tm_cli.commands.config", "Show the effective settings.", _SETUP),
         "doctor": Entry("tm_cli.commands.doctor", "Check that a gate can work here.", _SETUP),

@@ -158,6 +158,7 @@ FORMATS = {
 NOT_SETTINGS = {
     "TM_CONFIG_DIR": "Directory of your settings, instead of the system's default.",
     "TM_STATE_DIR": "Directory for state: the last start, profile names.",
+    "TM_MCP_CAPTURE_ROOT": "Directory with the captures that tm mcp may send to the server.",
     "TM_RUNNER_CLASS": "Name of this class of machines for `tm calibrate`, instead of the label of "
     "the CI runner.",
     "TM_TRUSTED_OWNERS": "Ids of other users whose settings files and data directories are trusted "

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import ConfigurationError
@@ -9,10 +13,20 @@ from tm_cli.exit_codes import ExitCode
 
 app = App()
 
+Tools = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tools",
+        metavar="GROUP,...",
+        help="Offer only these groups (runs, history, profiles, variables, captures, domains, "
+        "account, benchmarks, jobs) or single tools; repeatable.",
+    ),
+]
+
 
 @app.command("mcp")
 @with_session
-def mcp(session: CommandContext) -> int:
+def mcp(session: CommandContext, tools: Tools = None) -> int:
     """Run a Model Context Protocol (MCP) server on standard input and output.
 
     An MCP client starts it; it ends when its input is closed. Server and key come from flags,
@@ -21,7 +35,12 @@ def mcp(session: CommandContext) -> int:
     tm mcp
 
     tm mcp --context staging
+
+    tm mcp --tools runs,history
     """
+    from tm_cli.mcp.tools import select_tools
+
+    offered = select_tools(tools)
     try:
         from tm_cli.mcp.server import run
     except ModuleNotFoundError as missing:
@@ -29,5 +48,5 @@ def mcp(session: CommandContext) -> int:
             f"the Model Context Protocol needs another package ({missing.name} is missing)",
             hint="pip install 'tm-cli[mcp]'",
         ) from None
-    run(session)
+    run(session, offered)
     return int(ExitCode.OK)

@@ -20,6 +20,7 @@ from tm_cli.values.text import sanitize
 from tm_cli.values.urls import ascii_host
 
 if TYPE_CHECKING:
+    from tm_cli.server.capture_sources.remote import SourceDefinition
     from tm_cli.server.data_dir import ServerInfo
 
 DEFAULT_PORT = 8092
@@ -128,6 +129,21 @@ def serve(
     ] = None,
     locustfile: options.Locustfiles = None,
     allow_public_targets: options.AllowPublicTargets = False,
+    require_verified_domains: Annotated[
+        bool,
+        typer.Option(
+            "--require-verified-domains",
+            help="Send load only to verified domains and to this machine. "
+            "[TM_REQUIRE_VERIFIED_DOMAINS]",
+        ),
+    ] = False,
+    capture_sources: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML file with the servers that captures are read from. [TM_CAPTURE_SOURCES]",
+        ),
+    ] = None,
     exit_when_unused: Annotated[bool, typer.Option("--exit-when-unused", hidden=True)] = False,
 ) -> int:
     """Run the embedded server: the TrafficMorph API and a load generator on this machine.
@@ -174,6 +190,9 @@ def serve(
             requests_per_minute=session.setting("requests_per_minute", requests_per_minute),
         ),
         allow_public_targets=allow_public_targets or session.settings.value("allow_public_targets"),
+        require_verified_domains=require_verified_domains
+        or session.settings.value("require_verified_domains"),
+        capture_sources=_capture_sources(session, capture_sources),
         ca_file=session.settings.value("ca_file"),
         locustfiles=options.read_locustfiles(session, locustfile),
     )
@@ -204,6 +223,16 @@ def _host(text: str) -> str:
 
 def _path(session: CommandContext, given: Path | None, option: str) -> Path | None:
     return None if given is None else session.context.cwd / expand_home(given, option)
+
+
+def _capture_sources(session: CommandContext, given: str | None) -> list[SourceDefinition]:
+    from tm_cli.server.capture_sources.configuration import read_capture_sources
+
+    name = session.setting("capture_sources", given)
+    if name is None:
+        return []
+    path = session.context.cwd / expand_home(name, "--capture-sources")
+    return read_capture_sources(path, session.context.environ)
 
 
 def _plain(value: object) -> object:

@@ -94,14 +94,20 @@ def perform(
     if error := document["error"]:
         shown = {error["message"], error["hint"], f"hint: {error['hint']}"}
         messages = [message for message in messages if message not in shown]
-    return as_structure(document, messages, is_gate=tool.is_gate, keys=session.keys())
+    return as_structure(
+        document,
+        messages,
+        is_gate=tool.is_gate,
+        is_published=tool.is_published,
+        keys=session.keys(),
+    )
 
 
 def unknown_outcome() -> dict[str, Any]:
     """Return the result of a call that ended without any: an error."""
     error = TmError("the call ended without an outcome", code="internal")
     error.exit_code = ExitCode.INTERNAL
-    return as_structure(error_document(error), [], is_gate=False)
+    return as_structure(error_document(error), [])
 
 
 def _document(tool: Tool, arguments: Mapping[str, Any], session: CallSession) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any
 
+from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
 from tm_cli.cli import options
 from tm_cli.errors import UsageError
 from tm_cli.gate.policy import Gate
@@ -24,10 +26,15 @@ LONGEST_WAIT = 7 * 24 * 3600
 
 LONGEST_MESSAGE = 300
 
+NOT_FOUND = 404
+SERVER_ERROR = 500
 
-def text(description: str, *, longest: int = 200, pattern: str | None = None) -> Schema:
-    """A text that is not empty."""
-    found: Schema = {"type": "string", "minLength": 1, "maxLength": longest}
+
+def text(
+    description: str, *, longest: int = 200, least: int = 1, pattern: str | None = None
+) -> Schema:
+    """A text, not empty unless `least` is 0."""
+    found: Schema = {"type": "string", "minLength": least, "maxLength": longest}
     if pattern is not None:
         found["pattern"] = pattern
     return {**found, "description": description}
@@ -41,6 +48,10 @@ def whole(description: str, *, least: int = 1, most: int = LARGEST_ID) -> Schema
     return {"type": "integer", "minimum": least, "maximum": most, "description": description}
 
 
+def number(description: str, *, least: float = 0, most: float) -> Schema:
+    return {"type": "number", "minimum": least, "maximum": most, "description": description}
+
+
 def share(description: str) -> Schema:
     return {"type": "number", "minimum": 0, "maximum": 1, "description": description}
 
@@ -51,9 +62,26 @@ def seconds(description: str) -> Schema:
     return {"type": "number", **limits, "description": description}
 
 
-def flag(description: str) -> Schema:
-    """True or false; false where it is left out."""
-    return {"type": "boolean", "default": False, "description": description}
+def flag(description: str, *, default: bool = False) -> Schema:
+    """True or false; `default` where it is left out."""
+    return {"type": "boolean", "default": default, "description": description}
+
+
+def switch(description: str) -> Schema:
+    """True or false; left out, it is decided elsewhere."""
+    return {"type": "boolean", "description": description}
+
+
+def record(
+    description: str,
+    properties: Mapping[str, Schema],
+    required: Sequence[str] = (),
+    *,
+    extra: bool = False,
+) -> Schema:
+    """An object with these parts; with `extra`, others are passed on."""
+    found: Schema = {"type": "object", "properties": dict(properties), "required": list(required)}
+    return {**found, "additionalProperties": extra, "description": description}
 
 
 def items(description: str, each: Schema, *, least: int = 0, most: int) -> Schema:
@@ -77,7 +105,7 @@ def input_schema(properties: Mapping[str, Schema], required: Sequence[str]) -> S
     """The schema of all arguments of a tool; it takes no others.
 
     Those that are not required may be left out. Some clients refuse a schema that allows null;
-    `read` takes it for left out all the same.
+    `read` takes it for left out all the same, at any depth.
     """
     return {
         "type": "object",
@@ -91,9 +119,9 @@ def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     """Return the arguments that were given, checked; raises UsageError, and sends nothing."""
     from jsonschema import Draft202012Validator
 
-    given = {name: value for name, value in arguments.items() if value is not None}
-    if isinstance(listed := given.get("fail_on_verdict"), list):
-        given["fail_on_verdict"] = [_upper(word) for word in listed]
+    if isinstance(listed := arguments.get("fail_on_verdict"), list):
+        arguments = {**arguments, "fail_on_verdict": [_upper(word) for word in listed]}
+    given: dict[str, Any] = _as_described(arguments, schema, ())
     _refuse_unknown(given, schema)
     for problem in Draft202012Validator(schema).iter_errors(given):
         where = ".".join(str(step) for step in problem.absolute_path)
@@ -101,7 +129,28 @@ def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
             f"{where}: {problem.message}" if where else problem.message, longest=LONGEST_MESSAGE
         )
         raise UsageError(message, hint="nothing was sent")
-    return {name: _number(name, value, schema) for name, value in given.items()}
+    return given
+
+
+def _as_described(value: Any, schema: Schema, path: tuple[str, ...]) -> Any:
+    """Leave out what is null and may be left out, and make 5.0 a whole number where one is due.
+
+    NaN passes every comparison, so that it is refused here.
+    """
+    if isinstance(value, dict) and "properties" in schema:
+        known = schema["properties"]
+        return {
+            name: _as_described(item, known.get(name, {}), (*path, str(name)))
+            for name, item in value.items()
+            if item is not None or (name not in known and path)
+        }
+    if isinstance(value, list):
+        each = schema.get("items", {})
+        return [_as_described(item, each, (*path, str(at))) for at, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{'.'.join(path)}: expected a number", hint="nothing was sent")
+    is_whole = schema.get("type") == "integer" and isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
 
 
 def _upper(word: Any) -> Any:
@@ -117,14 +166,6 @@ def _refuse_unknown(given: Mapping[str, Any], schema: Schema) -> None:
             hint = f"did you mean {near[0]}? " if near else ""
             shown = sanitize(name, longest=LONGEST_MESSAGE)
             raise UsageError(f"unknown argument {shown!r}", hint=f"{hint}nothing was sent")
-
-
-def _number(name: str, value: Any, schema: Schema) -> Any:
-    """Make 5.0 a whole number where one is asked for; NaN passes every comparison but this."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{name}: expected a number", hint="nothing was sent")
-    kind = schema["properties"][name]["type"]
-    return int(value) if kind == "integer" and isinstance(value, float) else value
 
 
 PROFILE_ID = whole("Id of the profile, from tm_list_profiles.", most=LARGEST_ID)
@@ -208,15 +249,17 @@ class Effect(Enum):
     """What a call does to the world beyond."""
 
     READS = "reads"
-    STARTS = "starts"
-    ENDS = "ends"
-    ADJUSTS = "adjusts"
-    RESUMES = "resumes"
+    CHANGES = "changes"
+    SETS = "sets"
+    """A change after which the same call again changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One tool; the result of a gate has the fields of the gate at its top, others have `data`."""
+    """One tool; the result of a gate has the fields of the gate at its top, others have `data`.
+
+    A result that `is_published` is what the tool of that name of TrafficMorph's own server returns.
+    """
 
     name: str
     title: str
@@ -226,8 +269,47 @@ class Tool:
     properties: Mapping[str, Schema]
     required: tuple[str, ...] = ()
     is_gate: bool = False
+    is_published: bool = False
 
     @property
     def schema(self) -> Schema:
         """JSON Schema of the arguments."""
         return input_schema(self.properties, self.required)
+
+
+Answer = Callable[[CallSession, dict[str, Any]], Any]
+"""Does it with checked arguments and returns an object or a list."""
+
+
+def published(
+    name: str,
+    title: str,
+    description: str,
+    effect: Effect,
+    answer: Answer,
+    properties: Mapping[str, Schema] | None = None,
+    required: tuple[str, ...] = (),
+) -> Tool:
+    """Return a tool of TrafficMorph's own server, with the result that it has there."""
+    perform = partial(_emit, answer, effect)
+    found = Tool(name, title, description, effect, perform, properties or {}, required)
+    return replace(found, is_published=True)
+
+
+def _emit(answer: Answer, effect: Effect, session: CallSession, arguments: dict[str, Any]) -> int:
+    try:
+        return session.emit(answer(session, arguments), str)
+    except ApiError as error:
+        error.hint = "; ".join(filter(None, (_hint(error, effect), error.hint))) or None
+        raise
+
+
+def _hint(error: ApiError, effect: Effect) -> str | None:
+    status = error.status if isinstance(error, HttpError) else None
+    if status == NOT_FOUND:
+        return "a server that is older than this operation does not have it"
+    is_refusal = status is not None and status < SERVER_ERROR
+    was_not_sent = isinstance(error, ConnectionFailed) and not error.maybe_sent
+    if effect is Effect.READS or is_refusal or was_not_sent:
+        return None
+    return "the server may have done it all the same: look before you repeat the call"

@@ -124,7 +124,7 @@ def _rates(scale: Scale, series: TimeSeries, whose: str) -> list[Text]:
             achieved,
             low=planned,
             high=planned,
-            label=_rate_label,
+            label=rate_label,
             style="cyan",
             from_zero=True,
         ),
@@ -158,7 +158,7 @@ def _title(text: str) -> Text:
     return Text(f"{text}\n", style="bold")
 
 
-def _rate_label(value: float) -> str:
+def rate_label(value: float) -> str:
     return rate(value) if value < 1e6 else f"{value:.2g}"
 
 

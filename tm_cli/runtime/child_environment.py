@@ -67,6 +67,7 @@ RUNNER = (
 
 SERVER = (
     *("TM_CONFIG_DIR", "TM_CONTEXT", "TM_ALLOW_PUBLIC_TARGETS", "TM_CA_FILE"),
+    *("TM_REQUIRE_VERIFIED_DOMAINS", "TM_CAPTURE_SOURCES"),
     *(*OWNERS, *RUNNER),
 )
 """The settings that a local server reads; its directory is an argument."""

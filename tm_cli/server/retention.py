@@ -27,7 +27,7 @@ async def expire_history(services: Services) -> None:
         await asyncio.sleep(INTERVAL)
 
 
-def expire_some(services: Services) -> int:
+def expire_some(services: Services, most: int = _AT_ONCE) -> int:
     """Delete the oldest rows, a limited number of them; return how many.
 
     A pinned baseline stays until it is unpinned, and so do the rows of a profile whose run is
@@ -37,4 +37,4 @@ def expire_some(services: Services) -> int:
         return 0
     before = services.clock.now() - timedelta(days=days)
     busy = services.supervisor.busy_profiles
-    return services.history.expire(before, busy_profiles=busy, most=_AT_ONCE)
+    return services.history.expire(before, busy_profiles=busy, most=most)

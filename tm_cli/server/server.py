@@ -35,6 +35,7 @@ from tm_cli.server.routes import (
     account,
     api_description,
     capture_sources,
+    captures,
     domains,
     history,
     noise,
@@ -92,13 +93,14 @@ OPERATIONS = [
     *noise.ROUTES,
     *account.ROUTES,
     *domains.ROUTES,
+    *captures.ROUTES,
     *capture_sources.ROUTES,
     *variables_sets.ROUTES,
 ]
 
 
 def create_app(services: Services) -> Starlette:
-    api = Mount("/api/v1", app=Router(OPERATIONS, redirect_slashes=False))
+    api = Mount("/api/v1", app=Router(_fixed_first(OPERATIONS), redirect_slashes=False))
     app = Starlette(
         routes=[
             api,
@@ -118,6 +120,19 @@ def create_app(services: Services) -> Starlette:
     return app
 
 
+def _fixed_first(routes: Sequence[Route]) -> list[Route]:
+    """The routes so that `history/filters` is never read as a history id, whatever the method."""
+    fixed = [route for route in routes if not route.param_convertors]
+    other_methods = [Route(path, _refuse_method) for path in {route.path for route in fixed}]
+    for route in other_methods:
+        route.methods = None
+    return [*fixed, *other_methods, *(route for route in routes if route.param_convertors)]
+
+
+async def _refuse_method(request: Request) -> Response:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
+
+
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - registered for it
     return refusal_response(error)
@@ -133,8 +148,9 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     """The methods of a path, which several routes share; the framework names those of one."""
-    routes = [route for route in OPERATIONS if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in routes for method in route.methods or ()})
+    known = [route for route in OPERATIONS if route.matches(request.scope)[0] is not Match.NONE]
+    fixed = [route for route in known if not route.param_convertors]
+    return sorted({method for route in fixed or known for method in route.methods or ()})
 
 
 async def _broken(request: Request, error: Exception) -> Response:
@@ -273,6 +289,7 @@ class EmbeddedServer:
             identity=IdentityProof(self._key),
             quota=quota,
             clock=self._clock,
+            ca_file=self._options.ca_file,
             capture_sources=CaptureSources(
                 self._options.capture_sources,
                 CaptureSourceStore(self._database, self._clock),

@@ -149,7 +149,7 @@ class TargetRule:
             async with asyncio.timeout(self.resolve_timeout):
                 return await self.resolve(host, port)
         except (OSError, UnicodeError, TimeoutError) as error:
-            reason = str(error) or "no answer in time"
+            reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
             raise Refusal(f"targetUrl cannot be used: {host} does not resolve: {reason}") from error
 
     def _check_all(self, texts: Iterable[str], port: int) -> None:

@@ -24,7 +24,9 @@ SYSTEMS = (TRAFFICMORPH, RUNLOOP, STRAIT)
 ENDPOINT = ("base_url", "api_key", "api_key_file")
 """The settings that each system has; their flags mean the system of the command."""
 
-OTHER_VARIABLES = frozenset({"TM_CONFIG_DIR", "TM_STATE_DIR", TRUSTED_OWNERS, RUNNER_CLASS})
+OTHER_VARIABLES = frozenset(
+    {"TM_CONFIG_DIR", "TM_STATE_DIR", "TM_MCP_CAPTURE_ROOT", TRUSTED_OWNERS, RUNNER_CLASS}
+)
 """Variables of tm that are not settings."""
 
 NO_CONTEXT = "none"
@@ -295,6 +297,20 @@ DEFINITIONS = {
             _boolean,
             False,
             "Allow the embedded server to send load to public addresses.",
+            personal=True,
+        ),
+        Definition(
+            "require_verified_domains",
+            _boolean,
+            False,
+            "Let the embedded server send load only to verified domains and to its own machine.",
+            personal=True,
+        ),
+        Definition(
+            "capture_sources",
+            _text,
+            None,
+            "File with the capture sources of the embedded server.",
             personal=True,
         ),
         *LIMITS_OF_SERVE,

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +29,7 @@ from tm_cli.setup.answers import (
     settings_text,
     with_ignored,
 )
+from tm_cli.setup.editor import SCHEMAS, modeline
 from tm_cli.setup.pipelines import MARK, gate_command, include_line, soft_codes, stage_for
 
 MIN_REQUESTS = 200
@@ -59,14 +60,20 @@ class Change:
     text: str
 
 
-def plan(answers: Answers, read: Read, *, force: bool) -> list[Change]:
-    """Return what has to happen; a file that differs is replaced only with `force`."""
+def plan(answers: Answers, read: Read, schemas: Mapping[str, str], *, force: bool) -> list[Change]:
+    """Return what has to happen; a file that differs is replaced only with `force`.
+
+    `schemas` are the JSON Schemas of a profile and of the settings; they are always the newest.
+    """
     changes = []
     if answers.is_load:
         path, text = document_path(answers.name), profile_text(answers)
-        changes.append(_change(path, text, read, force=force))
+        changes.append(_change(path, modeline("profile") + text, read, force=force))
+        changes.append(_change(SCHEMAS["profile"], schemas["profile"], read, force=True))
     if not _has_settings_elsewhere(read) and (answers.is_load or read(SETTINGS) is None):
-        changes.append(_change(SETTINGS, settings_text(answers), read, force=force))
+        text = modeline("settings") + settings_text(answers)
+        changes.append(_change(SETTINGS, text, read, force=force))
+        changes.append(_change(SCHEMAS["settings"], schemas["settings"], read, force=True))
     changes.append(_ignored(read(IGNORED)))
     changes += (_change(path, text, read, force=force) for path, text in _pipeline(answers, read))
     return changes

@@ -93,6 +93,11 @@ _TEMPLATES = (
 )
 
 
+def is_secret(name: str) -> bool:
+    """Whether a value of this name is likely to be a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def placeholder(name: str) -> str:
     """The placeholder for a secret of this name: `x-api-key` is `${X_API_KEY}`."""
     word = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_") or "SECRET"

@@ -77,6 +77,19 @@ def read_data_set(name: str, text: str, mode: Mode | None = None) -> DataSet:
     )
 
 
+def decode_csv(data: bytes) -> str:
+    """Return the text of a file; raises InvalidData, whose message says what is wrong with it."""
+    if len(data) > LONGEST_CSV:
+        raise InvalidData(f"is longer than {LONGEST_CSV:,} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise InvalidData(
+            f"is not UTF-8 text, line {line}; save it with the encoding UTF-8"
+        ) from None
+
+
 def size_of(texts: Iterable[str]) -> int:
     """Bytes of texts in UTF-8."""
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)

@@ -15,6 +15,12 @@ _UNITS = {word: seconds for seconds, words in _SECONDS.items() for word in words
 _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([a-z]{1,7})(?: |(?=[0-9])|$)")
 _PLAIN = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 
+PATTERN = (
+    rf"^\s*(?:{_PLAIN.pattern}|(?:[0-9]{{1,9}}(?:\.[0-9]{{1,6}})? ?"
+    rf"(?:{'|'.join(_UNITS)})(?: |(?=[0-9])|(?=\s*$)))+)\s*$"
+)
+"""What a duration looks like, as a JSON Schema has it."""
+
 LONGEST = 30 * 24 * 3600.0
 """Thirty days; a longer duration is taken for a typing error."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import threading
 from concurrent.futures import Future
@@ -23,6 +24,7 @@ class Answer:
     is_error: bool
     told: str
     found: dict[str, Any]
+    texts: list[str]
 
 
 class PendingCall:
@@ -76,6 +78,20 @@ class Assistant:
     def tools(self) -> dict[str, Any]:
         return {tool.name: tool for tool in self._do(self._client.list_tools()).tools}
 
+    def prompts(self) -> list[str]:
+        return [prompt.name for prompt in self._do(self._client.list_prompts()).prompts]
+
+    def prompt(self, name: str, **arguments: str) -> str:
+        return self._do(self._client.get_prompt(name, arguments)).messages[0].content.text
+
+    def resources(self) -> list[str]:
+        plain = self._do(self._client.list_resources()).resources
+        templates = self._do(self._client.list_resource_templates()).resource_templates
+        return [item.uri for item in plain] + [item.uri_template for item in templates]
+
+    def read(self, uri: str) -> Any:
+        return json.loads(self._do(self._client.read_resource(uri)).contents[0].text)
+
     @property
     def instructions(self) -> str:
         return self._client.instructions or ""
@@ -98,7 +114,8 @@ class Assistant:
             return await pending.task
 
         result = self._do(outcome())
-        return Answer(result.is_error, result.content[0].text, result.structured_content)
+        texts = [item.text for item in result.content]
+        return Answer(result.is_error, texts[0], result.structured_content, texts)
 
     def cancel(self, pending: PendingCall) -> None:
         async def cancel() -> None:

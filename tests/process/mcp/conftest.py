@@ -13,6 +13,7 @@ from tm_cli.cli.global_options import GLOBAL_OPTIONS
 from tm_cli.cli.session import CommandContext
 from tm_cli.mcp.calls import Calls
 from tm_cli.mcp.server import new_server
+from tm_cli.mcp.tools import select_tools
 from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.terminal import Terminal
 
@@ -70,7 +71,8 @@ def in_memory(tmp_path, clock):
             make_token=lambda: "0123456789abcdef",
         )
         calls = Calls(CommandContext(context, flags=dict.fromkeys(GLOBAL_OPTIONS)))
-        assistant = opened.enter_context(Assistant(lambda: new_server(calls)))
+        tools = select_tools(seams.get("tools"))
+        assistant = opened.enter_context(Assistant(lambda: new_server(calls, tools)))
         assistant.log = log
         return assistant
 

@@ -161,7 +161,7 @@ def test_text_of_the_server_holds_nothing_invisible(gated, server):
     name = f"shop\x1b[2J\u202e{smuggled}\n::error::x"
     server.answer("GET", "/profiles", [{"id": 1, "name": name}])
     found = gated.call("tm_list_profiles").found
-    assert found["data"][0]["name"] == "shop [2J ::error::x"
+    assert found["result"][0]["name"] == "shop [2J ::error::x"
     assert "never instructions" in found["caution"]
 
 

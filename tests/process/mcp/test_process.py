@@ -100,7 +100,7 @@ def test_an_older_client_is_served_and_the_end_of_input_ends_it(process, api):
     process.call(2, "tm_list_profiles")
     answer = eventually(lambda: process.answer(2), patience=20)
     assert answer["result"]["isError"] is False
-    assert json.loads(answer["result"]["content"][1]["text"])["exit_code"] == 0
+    assert answer["result"]["structuredContent"]["exit_code"] == 0
     process.child.stdin.close()
     assert process.end() == 0
     assert all(item["jsonrpc"] == "2.0" for item in process.written)

@@ -59,6 +59,7 @@ class AccountFeatures(CamelCasePayload):
     client_certificates: Lenient[StrictBool] = None
     http_versions: Lenient[StrictBool] = None
     locustfiles: Lenient[StrictBool] = None
+    scripts: Lenient[StrictBool] = None
 
 
 class Account(CamelCasePayload):

@@ -53,6 +53,10 @@ class TrafficMorphClient(JsonClient):
     def get_profile(self, profile_id: int) -> Profile:
         return self._get(Profile.model_validate, f"profiles/{profile_id}")
 
+    def get_profile_fields(self, profile_id: int) -> dict[str, Any]:
+        """Return a profile exactly as the server sends it, for a write of all its fields."""
+        return self._get(as_object, f"profiles/{profile_id}")
+
     def create_profile(self, profile: Mapping[str, Any]) -> Profile:
         """Create a profile, or replace the one of the same name; a missing field is reset."""
         return self._post(Profile.model_validate, "profiles", profile)

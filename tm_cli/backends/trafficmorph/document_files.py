@@ -12,6 +12,7 @@ from tm_cli.values.data_sets import (
     MOST_DATA_SETS,
     DataSet,
     InvalidData,
+    decode_csv,
     read_data_set,
     repeated_column,
     size_of,
@@ -148,12 +149,7 @@ def _read_file(index: int, path: Path, shown: str) -> str:
             raise
         reason = getattr(problem, "strerror", None) or "it is no file name"
         raise InvalidDocument(f"{shown} cannot be read: {reason}", (index,)) from None
-    if len(data) > LONGEST_CSV:
-        raise InvalidDocument(f"{shown} is longer than {LONGEST_CSV:,} bytes", (index,))
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        raise InvalidDocument(
-            f"{shown} is not UTF-8 text, line {line}; save it with the encoding UTF-8", (index,)
-        ) from None
+        return decode_csv(data)
+    except InvalidData as problem:
+        raise InvalidDocument(f"{shown} {problem}", (index,)) from None

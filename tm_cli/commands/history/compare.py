@@ -76,7 +76,7 @@ def _by_server(session: CommandContext, first: int, second: int) -> Compared | N
         answer = session.client.compare_runs(first, second)
     except HttpError as error:
         if error.status == 400:  # it says why, but not in words that name the runs
-            _rows(session, first, second)
+            ended_runs(session, first, second)
         if error.status != 404:
             raise
         return None
@@ -94,7 +94,7 @@ def _items(answer: RunComparison) -> Sequence[Comparison]:
 
 def _by_tm(session: CommandContext, first: int, second: int) -> Compared:
     """Compare what the history says of both; raises TmError for runs of two profiles."""
-    rows = _rows(session, first, second)
+    rows = ended_runs(session, first, second)
     session.terminal.write_line(
         "tm: this server does not compare runs; these are plain differences, which may be noise: "
         "WARN marks more than 10 %"
@@ -110,7 +110,7 @@ def _by_tm(session: CommandContext, first: int, second: int) -> Compared:
     return Compared(newer, older, items, data)
 
 
-def _rows(session: CommandContext, first: int, second: int) -> tuple[HistoryRow, HistoryRow]:
+def ended_runs(session: CommandContext, first: int, second: int) -> tuple[HistoryRow, HistoryRow]:
     """Return both runs; raises TmError when one is not there or their profiles differ."""
     one, other = (get_ended_run(session.client, number) for number in (first, second))
     if one.profile_id != other.profile_id:

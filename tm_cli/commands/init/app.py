@@ -128,14 +128,17 @@ def init(
 
 def _set_up(session: CommandContext, flags: dict[str, Any]) -> int:
     from tm_cli.commands.init.questions import read_answers
+    from tm_cli.commands.schema import schema_text
     from tm_cli.setup.branches import read_branches
+    from tm_cli.setup.editor import SCHEMAS
     from tm_cli.setup.plan import plan, read_text, usual_platform, write
 
     cwd = session.context.cwd
     branch = read_branches(cwd).default
     answers = read_answers(session, flags, usual=usual_platform(cwd), branch=branch)
     _check_place(session, answers)
-    changes = plan(answers, lambda path: read_text(cwd, path), force=flags["force"])
+    schemas = {kind: schema_text(kind) for kind in SCHEMAS}
+    changes = plan(answers, lambda path: read_text(cwd, path), schemas, force=flags["force"])
     write(cwd, changes)
     return _print(session, answers, changes)
 

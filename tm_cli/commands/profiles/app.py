@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,12 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.profiles import schedule
+from tm_cli.commands.profiles.field_options import FieldOptions
+from tm_cli.commands.profiles.files import Paths, Recursive
+from tm_cli.commands.profiles.files import app as files_app
 from tm_cli.commands.shared.lists import ListOptions, ListView, show_list
-from tm_cli.errors import OutputError, UsageError
-from tm_cli.runtime.files import write_atomic
+from tm_cli.completion.candidates import complete_profiles
+from tm_cli.errors import UsageError
 from tm_cli.values.durations import format_duration
 from tm_cli.values.placeholders import placeholders
 from tm_cli.values.text import sanitize
@@ -27,13 +30,14 @@ if TYPE_CHECKING:
     from tm_cli.commands.shared.profile_argument import ProfileRef
 
 app = App()
+app.registered_commands += files_app.registered_commands
 app.add_typer(schedule.app, name="schedule")
 
 
 @app.callback()
 @group
 def profiles() -> None:
-    """List, show, make, import and export profiles."""
+    """Make, change, apply and exchange profiles."""
 
 
 @app.command("list")
@@ -88,36 +92,45 @@ def get(session: CommandContext, profile: options.Profile) -> int:
 @with_session
 def export(
     session: CommandContext,
-    profile: options.Profile,
+    profile: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PROFILE]",
+            autocompletion=complete_profiles,
+            help="Profile id, name, or path to a profile document.",
+        ),
+    ] = None,
+    all_profiles: Annotated[
+        bool, typer.Option("--all", help="Export each profile, to a file of its own.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE",
-            help="File to write to, .json or .yaml. [standard output]",
+            metavar="FILE|DIR",
+            help="File to write to, .json or .yaml; with --all, a directory. [standard output]",
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --all, overwrite files that differ.")
+    ] = False,
 ) -> int:
-    """Export a profile as a portable document.
+    """Export a profile as a portable document, or all of them to a directory.
 
     tm profiles export checkout -o checkout.yaml
-    """
-    if output is not None and output.suffix.lower() not in {".json", ".yaml", ".yml"}:
-        raise UsageError(f"--output: {output} ends neither in .json nor in .yaml")
-    document = session.client.export_profile(_stored(session, profile).profile_id)
-    if output is None:
-        from tm_cli.render.formats.json_document import to_json
 
-        session.terminal.write_result(to_json(document))
-        return 0
-    path = session.context.cwd / output
-    try:
-        write_atomic(path, _serialised(document, path))
-    except OSError as problem:
-        raise OutputError(f"cannot write {output}: {problem.strerror}") from None
-    session.note(f"tm: wrote {output}")
-    return 0
+    tm profiles export --all -o profiles/
+    """
+    from tm_cli.commands.profiles import exporting
+
+    if all_profiles:
+        if profile is not None or output is None:
+            raise UsageError("--all takes no PROFILE, and --output names its directory")
+        return exporting.export_all(session, output, force=force)
+    if profile is None:
+        raise UsageError("export needs a PROFILE, or --all")
+    return exporting.export(session, _stored(session, profile).profile_id, output)
 
 
 @app.command("import")
@@ -148,87 +161,106 @@ def import_profile(
     )
 
 
-@app.command("new")
+@app.command("create")
 @with_session
-def new(
+def create(
     session: CommandContext,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="File to read; - is standard input.")],
-    *,
-    kind: Annotated[
-        Literal["har", "curl", "openapi", "access-log"],
-        typer.Option("--from", help="What the file is.", show_default=False),
+    subject: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Name of the profile, or its document.")
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="File to write to. [standard output]"),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    fields: FieldOptions,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the profile. [name of the file]")
+        str | None, typer.Option(metavar="NAME", help="Name instead of that in the document.")
     ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Where the requests are to go. [where they went, or localhost:8080]"
-        ),
-    ] = None,
-    rate: Annotated[
-        str | None,
-        typer.Option(metavar="RATE", help="Visitors per second. [1; a log's own curve]"),
-    ] = None,
-    duration: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Duration of the run. [60s; the log's]")
-    ] = None,
-    scale: Annotated[
-        float,
-        typer.Option(min=0.0001, max=1000, metavar="FACTOR", help="Factor for the rates of a log."),
-    ] = 1.0,
-    host: Annotated[
-        str | None,
-        typer.Option(metavar="HOST", help="Host of a HAR file to keep. [the most frequent]"),
-    ] = None,
-    operation: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="Operation of an OpenAPI document; repeatable. [all]"),
-    ] = None,
-    log_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="TEXT", help="nginx log_format of a log. [common, combined, JSON]"
-        ),
-    ] = None,
-    include_assets: Annotated[
-        bool, typer.Option("--include-assets", help="Keep images, scripts, style sheets and fonts.")
-    ] = False,
-    include_unsafe: Annotated[
-        bool,
-        typer.Option("--include-unsafe", help="Keep operations that could change something."),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a profile that has the name.")
     ] = False,
 ) -> int:
-    """Make a profile document from a HAR file, curl commands, OpenAPI or an access log.
+    """Create a profile from options, from a document, or from both: options win.
 
-    Secrets become placeholders such as ${TOKEN}, and personal data becomes example values, as far
-    as it is recognised. Nothing is sent.
+    A name that is taken is refused. What a document says, `tm profiles check` checks.
 
-    tm profiles new shop.har --from har -o shop.yaml
+    tm profiles create checkout --target http://localhost:8080/checkout --rate 20 --duration 1m
 
-    tm profiles new access.log --from access-log --target http://localhost:8080 --duration 2m
+    tm profiles create checkout.yaml --region eu-west
     """
-    from tm_cli.commands.profiles import new as making
+    from tm_cli.commands.profiles import save
 
-    choice = making.Choice(
-        kind,
-        host=host,
-        operations=tuple(operation or ()),
-        log_format=log_format,
-        scale=scale,
-        include_assets=include_assets,
-        include_unsafe=include_unsafe,
-    )
-    document, notes = making.make(
-        session, file, choice, name=name, target=target, rate=rate, duration=duration
-    )
-    return making.write(session, file, document, notes, output, force=force)
+    return save.create(session, subject, fields, name=name, overwrite=overwrite)
+
+
+@app.command("update")
+@with_session
+def update(
+    session: CommandContext,
+    profile: options.Profile,
+    document: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="Document with some or all of the keys."),
+    ] = None,
+    *,
+    fields: FieldOptions,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="New name.")] = None,
+) -> int:
+    """Change values of a profile; all others stay as they are.
+
+    The profile is read, merged and written as a whole, because a write resets what is missing.
+
+    tm profiles update checkout --rate 40
+
+    tm profiles update checkout --header "Accept: application/json" --set warmup=10s
+    """
+    from tm_cli.commands.profiles import save
+
+    return save.update(session, profile, document, fields, name=name)
+
+
+@app.command("diff")
+@with_session
+def diff(
+    session: CommandContext,
+    document: Annotated[str, typer.Argument(metavar="FILE", help="Profile document.")],
+    profile: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROFILE]", help="Profile to compare with. [that of the name]"),
+    ] = None,
+) -> int:
+    """Show what an import of a document would change; exit with 1 if anything.
+
+    tm profiles diff checkout.yaml
+    """
+    from tm_cli.commands.profiles import differences
+
+    return differences.diff(session, document, profile)
+
+
+@app.command("apply")
+@with_session
+def apply(
+    session: CommandContext,
+    paths: Paths,
+    recursive: Recursive = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete profiles that no file names.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")
+    ] = False,
+    yes: options.Yes = False,
+) -> int:
+    """Create and update profiles, so that the server has what the documents say.
+
+    All documents are checked first, and a profile that is equal is not written. If one file fails,
+    the others are applied all the same, and the exit code is 1.
+
+    tm profiles apply profiles/ --dry-run
+
+    tm profiles apply profiles/ --prune --yes
+    """
+    from tm_cli.commands.profiles import apply as applying
+
+    choice = applying.Choice(recursive, prune, dry_run, yes)
+    return applying.apply(session, paths, choice)
 
 
 @app.command("delete")
@@ -256,14 +288,6 @@ def _stored(session: CommandContext, text: str) -> ProfileRef:
 def _without_secret(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out the callback secret, which signs messages in the server's name."""
     return {key: value for key, value in document.items() if key != "callbackSecret"}
-
-
-def _serialised(document: dict[str, Any], path: Path) -> str:
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        from tm_cli.values.documents import to_yaml
-
-        return to_yaml(document)
-    return jsonlib.dumps(document, indent=2) + "\n"
 
 
 def _describe(profile: Profile) -> str:

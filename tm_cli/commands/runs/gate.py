@@ -11,7 +11,7 @@ from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.profile_documents import names_document
-from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns, planned_curve
+from tm_cli.backends.trafficmorph.runs import TrafficMorphRuns
 from tm_cli.cli.connections import for_a_stop, open_transport
 from tm_cli.cli.options import (
     MOST_TAGS,
@@ -20,6 +20,12 @@ from tm_cli.cli.options import (
     with_assert_setting,
 )
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.runs.account_limits import (
+    USUAL_RATE,
+    highest_rate,
+    require_whole_curve,
+    warnings,
+)
 from tm_cli.commands.runs.controls import run_control
 from tm_cli.commands.runs.features import WAITING, features_of, require_support
 from tm_cli.commands.runs.request import ComparisonOptions, StartRequest
@@ -53,9 +59,6 @@ from tm_cli.values.verdict import Verdict, format_fail_on
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import Account, AccountLimits
     from tm_cli.sources.access_log import LoggedMix
-
-USUAL_RATE = 1000.0
-"""Requests per second; only for a curve that is higher the server's limit is read."""
 
 _WARNING = "warning"
 """In the details of a run: what its start has found."""
@@ -185,8 +188,8 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             require_another(request.comparison.against, profile.target_url)
             if gate is not None:
                 self._check_waitable(profile, gate, request.wait_for_target or 0.0)
-                self._check_rate(profile)
                 ref = ProfileRef(ref.profile_id, sanitize(profile.name))
+            self._check_limits(profile, gate)
             self._note_start(profile)
         if values is None and profile is not None and self._fills_in(profile):
             found = profile.document()
@@ -468,9 +471,13 @@ class RunGate(GateCommand[TrafficMorphRuns]):
             )
         self.at_once = min((n for n in (chosen, most) if n is not None and n > 0), default=None)
 
-    def _account(self) -> Account | None:
+    def _account(self, *, is_needed: bool = True) -> Account | None:
+        """Return the account, None where it cannot be read; no retries if it is for a message."""
+        session = self.session
         try:
-            return self.session.account
+            if is_needed or "account" in vars(session):
+                return session.account
+            return session.client.without_retries().get_account()
         except ApiError:
             return None
 
@@ -482,20 +489,20 @@ class RunGate(GateCommand[TrafficMorphRuns]):
         limits = self._limits()
         return limits.api_requests_per_minute if limits else None
 
-    def _check_rate(self, profile: Profile) -> None:
-        """Refuse a curve that the server would cut off: another load would be judged."""
-        curve = planned_curve(profile)
-        highest = curve.highest_rate if curve else 0.0
-        if highest <= USUAL_RATE or (limits := self._limits()) is None:
+    def _check_limits(self, profile: Profile, gate: Gate | None) -> None:
+        """Say what the account's limits cut off or refuse; a gate needs the whole curve.
+
+        The account is read for this where the load is high, or the server is on this machine.
+        """
+        is_read = "account" in vars(self.session) or self.server == LOCAL
+        if not is_read and highest_rate(profile) <= USUAL_RATE:
             return
-        caps = [cap for cap in (limits.max_rps, limits.max_profile_rps) if cap is not None]
-        allowed = min((cap for cap in caps if cap > 0), default=None)
-        if allowed is not None and highest >= allowed + 1:
-            raise Refused(
-                f"not started: the highest rate of {sanitize(profile.name)} is {highest:,.0f} "
-                f"requests per second; the server would cut it off at {allowed:,}",
-                hint="lower its rate; the points of a spline may be exceeded between them",
-            )
+        if (account := self._account(is_needed=gate is not None)) is None:
+            return
+        if gate is not None:
+            require_whole_curve(profile, account)
+        for warning in warnings(profile, account):
+            self.session.terminal.write_line(f"tm: {warning}")
 
 
 def describe_load(profile: Profile) -> str:

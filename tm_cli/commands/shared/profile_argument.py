@@ -42,10 +42,10 @@ def check_profile_argument(text: str, cwd: Path) -> None:
         raise UsageError(f"invalid profile id {text}")
     if locustfiles.names_locustfile(text) and not (cwd / text).is_file():
         raise ConfigurationError(
-            f"locustfile {text} does not exist", hint=_near_document(cwd / text)
+            f"locustfile {text} does not exist", hint=near_document(cwd / text)
         )
     if names_document(text) and not (cwd / text).is_file():
-        hint = _address_hint(text) or _near_document(cwd / text)
+        hint = _address_hint(text) or near_document(cwd / text)
         raise ConfigurationError(f"profile document {text} does not exist", hint=hint)
 
 
@@ -64,7 +64,7 @@ def _address_hint(text: str) -> str | None:
     return f"an address is tested with `tm run {url}`"
 
 
-def _near_document(path: Path) -> str:
+def near_document(path: Path) -> str:
     """A hint for a document that does not exist: one with almost the same name, or what else fits.
 
     `checkout.yml` is a frequent mistake for `checkout.yaml`.
@@ -165,7 +165,7 @@ def find_profile(client: TrafficMorphClient, subject: ProfileRef) -> Profile:
 
 
 def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
-    found = [profile for profile in profiles if _folded(profile.name) == _folded(text)]
+    found = [profile for profile in profiles if folded_name(profile.name) == folded_name(text)]
     if not found:
         near = difflib.get_close_matches(text, [profile.name for profile in profiles], n=1)
         raise Refused(
@@ -186,7 +186,7 @@ def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
     return found[0]
 
 
-def _folded(name: str) -> str:
+def folded_name(name: str) -> str:
     """Compare as the server does: outer code points up to U+0020 go, letters are lower-cased."""
-    outer = "".join(map(chr, range(0x21)))
-    return "".join(letter.lower() for letter in name.strip(outer))
+    trimmed = name.strip("".join(map(chr, range(0x21))))
+    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in trimmed)

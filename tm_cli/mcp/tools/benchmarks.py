@@ -101,7 +101,7 @@ BENCHMARK_TOOLS = (
         "With wait it is judged by its scenarios: at least one of min_score, warn_score, max_drop "
         "and warn_drop is needed, and the result is an error unless the rules are shown to hold. "
         "Cancelling the call ends the waiting only.",
-        Effect.STARTS,
+        Effect.CHANGES,
         start_benchmark,
         {
             "benchmark": text("Id or exact name of the benchmark."),

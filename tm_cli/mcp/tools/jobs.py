@@ -86,7 +86,7 @@ JOB_TOOLS = (
         "With wait the call goes on until the run has ended: completed is PASS, failed and the "
         "like are FAIL, canceled and expired are WARN. The result is an error unless the gate is "
         "shown to be satisfied. Cancelling the call ends the waiting only.",
-        Effect.STARTS,
+        Effect.CHANGES,
         start_job,
         {
             "job": text("Id or slug of the job."),

@@ -7,7 +7,7 @@ from typing import Any
 
 from tm_cli.cli import options
 from tm_cli.mcp import schema as shared
-from tm_cli.mcp.schema import Effect, Tool, flag, items, text
+from tm_cli.mcp.schema import Answer, Effect, Tool, flag, items, published, text
 from tm_cli.mcp.session import CallSession
 
 ONLY_WHEN_WAITING = ("fail_on_verdict", "abort_if")
@@ -55,13 +55,28 @@ def show_status(session: CallSession, arguments: dict[str, Any]) -> int:
     return controls.show_status(session, str(arguments["profile_id"]))
 
 
-def control(action: str, session: CallSession, arguments: dict[str, Any]) -> int:
-    from tm_cli.commands.runs import controls
-
-    return controls.control(session, str(arguments["profile_id"]), controls.RunAction(action))
+def get_status(session: CallSession, arguments: dict[str, Any]) -> Any:
+    return session.client.get_run_status(arguments["profile_id"]).document()
 
 
-RUN_TOOLS = (
+def control(action: str) -> Answer:
+    """Return what stops, pauses or resumes the run of a profile."""
+
+    def answer(session: CallSession, arguments: dict[str, Any]) -> Any:
+        profile_id = arguments["profile_id"]
+        found = getattr(session.client, f"{action}_run")(profile_id)
+        return {
+            "run_id": found.run_id,
+            "profile_id": found.profile_id or profile_id,
+            "status": found.status,
+        }
+
+    return answer
+
+
+ONE_PROFILE = {"profile_id": shared.PROFILE_ID}
+
+RUN_TOOLS: tuple[Tool, ...] = (
     Tool(
         "tm_start_run",
         "Start a traffic run",
@@ -76,7 +91,7 @@ RUN_TOOLS = (
         "only, the run goes on: stop it with tm_stop_run or wait for it again with tm_wait_run. A "
         "start whose answer was lost (exit_name START_UNKNOWN) must not be repeated before "
         "tm_run_status has been looked at.",
-        Effect.STARTS,
+        Effect.CHANGES,
         start_run,
         {
             "profile_id": shared.PROFILE_ID,
@@ -117,40 +132,53 @@ RUN_TOOLS = (
         ("profile_id", "started_run_id"),
         is_gate=True,
     ),
-    Tool(
-        "tm_run_status",
-        "Look at a traffic run",
-        "Show how the run of a profile is doing now. It tells no verdict: use tm_wait_run.",
+    published(
+        "tm_get_run_status",
+        "Get the status of a run",
+        "Get how the run of a profile is doing now: status (IDLE, RUNNING, PAUSED, COMPLETED), "
+        "runId, seconds, requests, codes, rates and response times of the last minute, and whether "
+        "load generator or target are saturated. It tells no verdict: use tm_wait_run.",
         Effect.READS,
-        show_status,
-        {"profile_id": shared.PROFILE_ID},
+        get_status,
+        ONE_PROFILE,
         ("profile_id",),
     ),
-    Tool(
+    published(
         "tm_stop_run",
         "Stop a traffic run",
-        "Stop the run of a profile, even if started elsewhere; a stopped run never has a verdict.",
-        Effect.ENDS,
-        partial(control, "stop"),
-        {"profile_id": shared.PROFILE_ID},
+        "Stop the run of a profile, even if started elsewhere; a stopped run never has a verdict. "
+        "Succeeds when nothing runs, too.",
+        Effect.SETS,
+        control("stop"),
+        ONE_PROFILE,
         ("profile_id",),
     ),
-    Tool(
+    published(
         "tm_pause_run",
         "Pause a traffic run",
-        "Pause the run of a profile; its place on the curve is kept.",
-        Effect.ADJUSTS,
-        partial(control, "pause"),
-        {"profile_id": shared.PROFILE_ID},
+        "Pause the run of a profile; its place on the curve is kept. The status is IDLE when "
+        "nothing runs.",
+        Effect.SETS,
+        control("pause"),
+        ONE_PROFILE,
         ("profile_id",),
     ),
-    Tool(
+    published(
         "tm_resume_run",
         "Resume a traffic run",
         "Resume the paused run of a profile: it sends load again.",
-        Effect.RESUMES,
-        partial(control, "resume"),
-        {"profile_id": shared.PROFILE_ID},
+        Effect.CHANGES,
+        control("resume"),
+        ONE_PROFILE,
+        ("profile_id",),
+    ),
+    Tool(
+        "tm_run_status",
+        "Look at a traffic run",
+        "Show how the run of a profile is doing now. The same as tm_get_run_status.",
+        Effect.READS,
+        show_status,
+        ONE_PROFILE,
         ("profile_id",),
     ),
 )

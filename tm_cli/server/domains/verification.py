@@ -23,7 +23,7 @@ from tm_cli.values.urls import DEFAULT_PORTS
 Method = Literal["DNS", "HTTP"]
 
 PATH = "/.well-known/trafficmorph-verify.txt"
-_TIMEOUT = 10.0
+_TIMEOUT = 10.0  # for an answer from DNS, or over one of https and http
 _LONGEST_HEAD = 16 * 1024
 _LONGEST_BODY = 4096
 _LONGEST_SHOWN = 100
@@ -77,7 +77,7 @@ class DomainVerifier:
                 if method == "DNS"
                 else f"the text {token} at {file_url(domain)}"
             )
-            raise Refusal(f"{domain} is not verified: expected {expected}; {missed}") from None
+            raise Refusal(f"Expected {expected}; {missed}") from None
 
     async def _look_in_dns(self, domain: str, token: str) -> None:
         if is_address(domain):
@@ -87,18 +87,20 @@ class DomainVerifier:
             raise Missed(f"found {_listed(texts)}" if texts else "there is no TXT record")
 
     async def _look_for_file(self, domain: str, token: str) -> None:
-        misses = []
+        misses: dict[str, str] = {}
         for scheme, port in sorted(self.web_ports, reverse=True):  # https first
             url = file_url(domain, scheme)
             try:
                 found = await _limited(self._fetch(url, domain, port, is_tls=scheme == "https"))
             except Missed as missed:
-                misses.append(f"{scheme}: {missed}")
+                misses[scheme] = str(missed)
                 continue
             if found.strip() == token:
                 return
-            misses.append(f"{scheme}: found {_shown(found)}")
-        raise Missed(", ".join(misses))
+            misses[scheme] = f"found {_shown(found)}"
+        if len(set(misses.values())) == 1:
+            raise Missed(misses.popitem()[1])
+        raise Missed(", ".join(f"{scheme}: {miss}" for scheme, miss in misses.items()))
 
     async def _fetch(self, url: str, domain: str, port: int, *, is_tls: bool) -> str:
         """Return the file's text from the first address that accepts a connection."""

@@ -1,4 +1,4 @@
-"""Account, regions, and what this server does not have."""
+"""Account and regions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.routing import Route
 from tm_cli.server.profiles import LOCAL
 from tm_cli.server.quota import Quota
 from tm_cli.server.routes.profiles import slot_count
-from tm_cli.server.web.bodies import Refusal
+from tm_cli.server.sandbox import is_installed
 from tm_cli.server.web.services import Services
 
 
@@ -27,7 +27,8 @@ async def get_account(request: Request) -> Response:
             "usage": _usage(services),
             "features": {
                 "remoteRegions": True,
-                "lifecycleScripts": False,
+                "lifecycleScripts": is_installed(),
+                "scripts": is_installed(),
                 "domainVerificationRequired": services.domain_rule.required,
                 "baselinePins": True,
                 "runLimits": True,
@@ -103,13 +104,7 @@ def _region(code: str, name: str, *, agents: int, connections: int) -> dict[str,
     }
 
 
-async def refuse(request: Request) -> Response:
-    noun = request.url.path.split("/")[3]
-    raise Refusal(f"{noun} are not supported by the embedded server")
-
-
 ROUTES = [
     Route("/account", get_account, methods=["GET"]),
     Route("/regions", list_regions, methods=["GET"]),
-    Route("/captures/{action}", refuse, methods=["POST"]),
 ]

@@ -72,7 +72,7 @@ _LEFT_OUT_IF_UNSET = (
     *("steps", "checks", "cookies", "followRedirects"),
     *("data", "clientCertificate", "httpVersion", "locustfile"),
 )
-_NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
+NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
 
 
 class PortableBody(ProfileBody):
@@ -88,7 +88,7 @@ class PortableBody(ProfileBody):
 def export_document(fields: ProfileFields) -> dict[str, Any]:
     document: dict[str, Any] = {"_format": FORMAT}
     for key, value in fields.to_wire().items():
-        if key not in _NEVER_INSIDE:
+        if key not in NEVER_INSIDE:
             document[_document_name(key)] = value
     for key in _LEFT_OUT_IF_UNSET:
         if document[key] in (None, ()):
@@ -115,7 +115,7 @@ def read_document(document: Any) -> tuple[PortableBody, list[str]]:
     plain = {
         key: value
         for key, value in document.items()
-        if key != "schedule" and key not in _NEVER_INSIDE
+        if key != "schedule" and key not in NEVER_INSIDE
     }
     body = validated(PortableBody, plain)
     schedule, warnings = _read_schedule(document.get("schedule"), looping=bool(body.loop))
@@ -176,7 +176,7 @@ async def update_profile(request: Request) -> Response:
     body = await read_model(request, ProfileBody, most=MAX_PROFILE_BYTES)
     current = services.profile(request)
     fields = body.stored(current.fields)
-    _check_lists(services, fields, current)
+    check_lists(services, fields, current)
     return JSONResponse(_view(services, services.profiles.replace(current, fields)))
 
 
@@ -227,7 +227,7 @@ async def import_profile(request: Request) -> Response:
 def _upsert(
     services: Services, current: StoredProfile | None, fields: ProfileFields
 ) -> StoredProfile:
-    _check_lists(services, fields, current)
+    check_lists(services, fields, current)
     if current:
         return services.profiles.replace(current, fields)
     if len(services.profiles.all()) >= services.quota.profiles:
@@ -235,7 +235,7 @@ def _upsert(
     return services.profiles.add(fields)
 
 
-def _check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
+def check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     """Refuse larger requests, more addresses or slots than the account has, and unknown sets."""
     quota = services.quota
     quota.check_request(fields)

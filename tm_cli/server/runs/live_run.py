@@ -27,6 +27,7 @@ from tm_cli.server.workers.engine_events import (
     Launch,
     RunningEngine,
     RunNote,
+    ScriptCounts,
     TransferCounts,
 )
 
@@ -224,6 +225,9 @@ class LiveRun:
                 return replace(event, message=self._job.hide(event.message))
             case RunNote():
                 return replace(event, text=self._job.hide(event.text))
+            case ScriptCounts() if self._job.values:
+                console = tuple(map(self._job.hide, event.console))
+                return replace(event, messages=self._hidden(event.messages), console=console)
             case EngineBucket() if self._job.values:
                 return replace(event, failures=self._hidden(event.failures))
             case EngineSteps() if self._job.values:

@@ -9,7 +9,7 @@ import re
 import ssl
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,8 +26,10 @@ from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.judge import Thresholds
 from tm_cli.server.judge.baseline import differences
+from tm_cli.server.outgoing import OutgoingRequests
 from tm_cli.server.profiles import LOCAL, ProfileFields, StoredProfile
 from tm_cli.server.runs.attached_data import with_attached_data
+from tm_cli.server.runs.lifecycle import EndActions, initialize, require_scripts
 from tm_cli.server.runs.progress import NO_TRAITS, ServerRun
 from tm_cli.server.runs.stretches import stopped_after
 from tm_cli.server.runs.verdicts import facts
@@ -57,16 +59,11 @@ _MOST_ORIGINS = 20
 
 def require_runnable(fields: ProfileFields) -> None:
     """Raise `Refusal`, naming the field, for features that this server does not have."""
-    scripts = {
-        "responseScript": fields.response_script,
-        "initScript": fields.init_script,
-        "cleanupScript": fields.cleanup_script,
-    }
-    for name, script in scripts.items():
-        if script:
-            raise Refusal(f"{name} is not supported by the embedded server")
+    require_scripts(fields)
     _require_one_way_of_playing(fields)
-    _require_values(fields)
+    _require_fixed_parts(fields)
+    if not fields.init_script:  # which may return values for further macros
+        _require_values(fields)
 
 
 def _require_one_way_of_playing(fields: ProfileFields) -> None:
@@ -91,9 +88,12 @@ def _require_one_way_of_playing(fields: ProfileFields) -> None:
             raise Refusal(f"{name} is not possible with httpVersion 2")
 
 
-def _require_values(fields: ProfileFields) -> None:
-    """Refuse macros that nothing fills in: they would be sent as they are written."""
-    names = {column for source in fields.data for column in source.data_set.columns}
+def _require_values(fields: ProfileFields, keys: Iterable[str] = ()) -> None:
+    """Refuse macros that nothing fills in: they would be sent as they are written.
+
+    `keys` are those that the init script has returned.
+    """
+    names = {column for source in fields.data for column in source.data_set.columns}.union(keys)
     texts = {
         "targetUrl": fields.target_url,
         "requestBody": fields.request_body or "",
@@ -102,12 +102,18 @@ def _require_values(fields: ProfileFields) -> None:
     for place, text in texts.items():
         if unknown := [name for name in MACRO.findall(text) if name not in names]:
             missing = "no data set has that column" if names else "the profile has no data"
+            if fields.init_script:
+                missing = "no data set has that column, and init() has not returned it"
             raise Refusal(f"{place} uses $${unknown[0]}$$: {missing}")
     if unfilled := unfilled_macro(fields.steps or (), names):
         path, macro = unfilled
         raise Refusal(
             f"{format_path(path)} uses {macro}, which no step before it extracts, and no data has"
         )
+
+
+def _require_fixed_parts(fields: ProfileFields) -> None:
+    """Refuse macros in what is resolved and checked before the load."""
     origin = _ORIGIN.match(fields.target_url)
     fixed = {
         "targetUrl": origin[0] if origin else "",
@@ -339,11 +345,13 @@ def _further_traits(fields: ProfileFields) -> dict[str, str]:
         "followRedirects": fields.follow_redirects,
     }
     used = {name: value for name, value in journey.items() if value}
+    scripts = [fields.response_script, fields.init_script]  # what comes later changes no load
     return NO_TRAITS | {
         "journey": _digest([used]) if used else "",
         "data": _digest(data) if data else "",
         "version of HTTP": fields.http_version or "",
         "locustfile": _digest(played) if played else "",
+        "scripts": _digest(scripts) if any(scripts) else "",
     }
 
 
@@ -427,7 +435,38 @@ async def prepare_run(
         locustfile=locustfile,
         visit_timeout=locustfile.timeout if locustfile else _visit_timeout(fields.steps),
     )
-    return run, job
+    services.supervisor.require_room(profile.id)
+    return await _initialized(services, profile, run, job)
+
+
+async def _initialized(
+    services: Services, profile: StoredProfile, run: ServerRun, job: EngineJob
+) -> tuple[ServerRun, EngineJob]:
+    """The run with what its init script has returned, which is the last thing before the load."""
+    fields = profile.fields
+    targets = OutgoingRequests(services.check_here, services.ca_file)
+    init = await initialize(fields, targets)
+    if fields.init_script:
+        _require_values(fields.model_copy(update={"data": job.data}), init.values)
+    secrets = {name: value for name, value in init.values.items() if isinstance(value, str)}
+    changes = {
+        "init_values": init.values,
+        "response_script": fields.response_script,
+        "values": job.values | secrets,
+    }
+    job = job.model_copy(update=changes)
+    at_end = EndActions(
+        run.run_id,
+        profile,
+        init.values,
+        hide=job.hide,
+        history=services.history,
+        targets=targets,
+        callbacks=OutgoingRequests(services.targets.check, services.ca_file),
+        now=services.clock.now,
+    )
+    notes = run.notes + tuple(map(job.hide, init.notes))
+    return replace(run, notes=notes, at_end=at_end if at_end.has_any else None), job
 
 
 def _variables(locustfile: JobLocustfile | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum, unique
@@ -52,6 +52,10 @@ NO_TRAITS = {
 """The traits that only some loads have, as of one that has none of them, such as older runs."""
 
 
+AtEnd = Callable[[int | None, Mapping[str, Any]], Awaitable[None]]
+"""Gets the history id, None if there is no row, and the metrics of a cleanup script."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerRun:
     """One execution of a profile.
@@ -60,7 +64,8 @@ class ServerRun:
     an A/B run. `gate` are the thresholds that differ from the defaults, `selected_baseline` how a
     baseline was selected ("asked", "pinned") and its history id. The first `warmup` seconds are
     not judged. `stops_early`: the run ends as soon as its verdict is known. `notes` are those of
-    the start, for the run's history row.
+    the start, for the run's history row. `at_end` is called when the run is over and judged, unless
+    this server ends before.
     """
 
     run_id: str
@@ -81,6 +86,7 @@ class ServerRun:
     warmup: float = 0.0
     stops_early: bool = False
     notes: tuple[str, ...] = ()
+    at_end: AtEnd | None = field(default=None, repr=False, compare=False)
 
     @property
     def curve_end(self) -> float:

@@ -30,8 +30,11 @@ from tm_cli.server.validation import (
 from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineFinished,
+    FollowUpCounts,
+    ScriptCounts,
     StepBucket,
     TransferCounts,
+    errors_of,
 )
 from tm_cli.values.failures import error_class
 
@@ -142,14 +145,18 @@ class Results:
     judged: JudgedCounts | None = None
     steps: Mapping[str, StepResults] = field(default_factory=dict)
     cpu_pressure: float | None = None
+    script: ScriptCounts | None = None
 
     def with_counts(
-        self, addresses: Mapping[int, dict[str, int]], transfers: Mapping[int, TransferCounts]
+        self,
+        addresses: Mapping[int, dict[str, int]],
+        transfers: Mapping[int, TransferCounts],
+        script: ScriptCounts | None = None,
     ) -> Results:
-        """The results with what is counted by target and not by bucket."""
+        """The results with what is counted by target, or of the whole run, and not by bucket."""
         against = self.against and _counted(self.against, addresses.get(1), transfers.get(1))
         own = _counted(self, addresses.get(0), transfers.get(0))
-        return replace(own, against=against)
+        return replace(own, against=against, script=script)
 
     @property
     def average_rps(self) -> float:
@@ -273,6 +280,48 @@ def error_classes(codes: Mapping[str, int]) -> dict[str, int]:
         if name := error_class(code):
             counts[name] += count
     return dict(counts)
+
+
+def metrics(results: Results) -> dict[str, Any]:
+    """What a cleanup script gets."""
+    script = results.script
+    return {
+        "total": results.completed,
+        "ok": results.completed - results.errors,
+        "err": results.errors,
+        "scriptOk": script.ok if script else 0,
+        "scriptErrors": script.errors if script else 0,
+        "durationSec": round(results.elapsed, 3),
+        "effectiveRps": results.average_rps,
+    }
+
+
+def script_stats(counts: ScriptCounts) -> dict[str, Any]:
+    """Calls of a response script, as the history keeps them."""
+    return {
+        "ok": counts.ok,
+        "errors": counts.errors,
+        "skipped": counts.skipped,
+        "messages": counts.messages,
+        "console": list(counts.console),
+    }
+
+
+def secondary_stats(counts: FollowUpCounts) -> dict[str, Any]:
+    """Requests that a response script has asked for; they are not judged."""
+    try:
+        found = quantiles_of(times_of(counts.response))
+    except UnreadableHistogram:
+        found = {}
+    return {
+        "sent": counts.sent,
+        "completed": counts.completed,
+        "errors": errors_of(counts.codes, counts.failures),
+        "refused": counts.refused,
+        "dropped": counts.dropped,
+        "responseCodes": dict(sorted({**counts.codes, **counts.failures}.items())),
+        "latencyQuantiles": found,
+    }
 
 
 def successes(codes: Mapping[str, int]) -> dict[str, int]:

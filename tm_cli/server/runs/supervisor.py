@@ -13,7 +13,7 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.runs.live_run import EarlyStop, LiveRun, Look
 from tm_cli.server.runs.progress import RunOutcome, ServerRun
-from tm_cli.server.runs.results import Results, no_results, summarize_partial
+from tm_cli.server.runs.results import Results, metrics, no_results, summarize_partial
 from tm_cli.server.runs.steps import with_steps
 from tm_cli.server.store.history import HistoryStore
 from tm_cli.server.store.runs import RunStore
@@ -69,12 +69,8 @@ class Supervisor:
 
         Raises `Refusal` when too many others are in progress.
         """
-        if self._closing:
-            raise Refusal("The server is shutting down", status=503)
+        self.require_room(run.profile_id)
         previous = self._newest.get(run.profile_id)
-        others = sum(live is not previous for live in self.active)
-        if 0 < self.concurrent_runs <= others:
-            raise Refusal(f"Concurrent run limit reached ({self.concurrent_runs})")
         looks = run.stops_early and self.look
         live = LiveRun(run, job, self.runs, EarlyStop(run, job, looks) if looks else None)
         self._check_rate(live)
@@ -86,6 +82,14 @@ class Supervisor:
         self._tasks[task] = live
         task.add_done_callback(self._tasks.pop)
         return live
+
+    def require_room(self, profile_id: int) -> None:
+        """Raise `Refusal` unless a run of the profile may start now."""
+        if self._closing:
+            raise Refusal("The server is shutting down", status=503)
+        others = sum(live.run.profile_id != profile_id for live in self.active)
+        if 0 < self.concurrent_runs <= others:
+            raise Refusal(f"Concurrent run limit reached ({self.concurrent_runs})")
 
     def rate_of_others(self, profile_id: int) -> float:
         """Requests per second that the active runs of other profiles send at most."""
@@ -152,7 +156,10 @@ class Supervisor:
             return no_results(), f"its measurements cannot be read: {sanitize(error)}"
 
     async def _follow(self, live: LiveRun, *, after: LiveRun | None) -> None:
-        """Follow a run from start to verdict; `after` is the run that it replaces."""
+        """Follow a run from start to verdict, and do what it wants done then.
+
+        `after` is the run that it replaces.
+        """
         if after:
             await after.over.wait()
         try:
@@ -161,19 +168,31 @@ class Supervisor:
             logger.exception("run %s broke", live.run.run_id)
             live.state.failure = "the server failed to follow the load generator"
             outcome = RunOutcome.ABORTED
+        history_id, results = None, no_results()
         try:
-            outcome, history_id = await self._write_down(live, outcome)
+            outcome, history_id, results = await self._write_down(live, outcome)
         except Exception:  # the disk is full, perhaps; the next start finds the run unfinished
             logger.exception("the end of run %s could not be written", live.run.run_id)
             live.conclude(RunOutcome.ABORTED)
-            return
         finally:
             live.over.set()
-        if outcome is RunOutcome.COMPLETED:
+        if history_id is not None and outcome is RunOutcome.COMPLETED:
             await asyncio.sleep(0)  # the row is visible before its verdict, as in the reference
             await asyncio.to_thread(self._judge, history_id)
+        await self._finish(live.run, history_id, results)
 
-    async def _write_down(self, live: LiveRun, outcome: RunOutcome) -> tuple[RunOutcome, int]:
+    async def _finish(self, run: ServerRun, history_id: int | None, results: Results) -> None:
+        """Do what a run wants done at its end; its row and its verdict are there by now."""
+        if run.at_end is None:
+            return
+        try:
+            await run.at_end(history_id, metrics(results))
+        except Exception:  # a bug; the run itself is over
+            logger.exception("what run %s wanted done at its end has failed", run.run_id)
+
+    async def _write_down(
+        self, live: LiveRun, outcome: RunOutcome
+    ) -> tuple[RunOutcome, int, Results]:
         """Store the row first, then change the status: no client sees the end without the row.
 
         A completed run whose results are incomplete counts as aborted: it must not be judged.
@@ -190,11 +209,11 @@ class Supervisor:
         complaint = complaint or live.complaint
         if complaint and outcome is RunOutcome.COMPLETED:
             outcome, state.failure = RunOutcome.ABORTED, complaint
-        results = results.with_counts(state.addresses, state.transfers)
+        results = results.with_counts(state.addresses, state.transfers, state.script)
         reasons = [state.failure] if state.failure else []
         history_id = self._write_row(live.run, outcome, results, reasons=reasons, notes=state.notes)
         live.conclude(outcome)
-        return outcome, history_id
+        return outcome, history_id, results
 
     def _write_row(
         self,

@@ -1,4 +1,4 @@
-"""The process of one script: JSON lines in and out.
+"""The process of a script: JSON lines in and out.
 
 The first line opens the script, and the answer says whether it can be called. Each further line has
 some `calls`, and the answer their `results`. During a call of a script that may `fetch`, a line
@@ -62,14 +62,22 @@ def main() -> int:
 
 
 def _opened(opening: dict[str, Any], pipe: Pipe) -> Script:
-    return Script(
-        opening["source"],
-        opening["function"],
-        macros=opening["macros"],
-        constants=opening["constants"],
-        seconds=opening["seconds"],
-        fetch=pipe.fetch if opening["fetch"] else None,
-    )
+    """The first script; the others are only read. Raises ScriptError, which says in which one."""
+    found = []
+    for name, function, source in opening["scripts"]:
+        try:
+            script = Script(
+                source,
+                function,
+                macros=opening["macros"],
+                constants=opening["constants"],
+                seconds=opening["seconds"],
+                fetch=pipe.fetch if opening["fetch"] else None,
+            )
+        except ScriptError as error:
+            raise ScriptError(f"{name}: {error}") from None
+        found.append(script)
+    return found[0]
 
 
 def _restrict() -> None:

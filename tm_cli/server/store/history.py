@@ -11,7 +11,7 @@ from typing import Any
 
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.runs.progress import RunOutcome
-from tm_cli.server.runs.results import Results, SideResults
+from tm_cli.server.runs.results import Results, SideResults, script_stats, secondary_stats
 from tm_cli.server.store.database import Database
 from tm_cli.server.store.schema import ALL_TAGS
 from tm_cli.server.store.stored_rows import StoredRow, checked
@@ -143,6 +143,15 @@ class HistoryStore:
             [_TIME_FORM],
         ).fetchone()
         return max(wire_time(self._clock.now()), newest[0] if newest else "")
+
+    def add_notes(self, history_id: int, notes: Sequence[str]) -> None:
+        """Add notes about what was done after the end of the run."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE history SET notes = json_insert(notes, '$[#]', ?)"
+                " WHERE id = ? AND json_valid(notes)",
+                [(note, history_id) for note in notes],
+            )
 
     def set_verdict(self, history_id: int, verdict: StoredVerdict) -> bool:
         """Write the verdict; False when there is one already, which then stays."""
@@ -305,10 +314,19 @@ def result_columns(
         "addresses": json.dumps(results.addresses),
         "bodies": json.dumps(results.bodies),
         "repeated": results.repeated,
+        **_script_columns(results),
         "judged": results.judged.model_dump_json(by_alias=True) if results.judged else None,
         "cpu_pressure": results.cpu_pressure,
         "steps": json.dumps({name: step.to_wire() for name, step in results.steps.items()}),
         "against": SideResults.of(results.against).model_dump_json(by_alias=True)
         if results.against
         else None,
+    }
+
+
+def _script_columns(results: Results) -> dict[str, str | None]:
+    counts = results.script
+    return {
+        "script_stats": json.dumps(script_stats(counts)) if counts else None,
+        "secondary_stats": json.dumps(secondary_stats(counts.follow_ups)) if counts else None,
     }

@@ -60,6 +60,9 @@ class Leases:
     def close(self) -> None:
         self._closing.set()
 
+    async def until_closed(self) -> None:
+        await self._closing.wait()
+
 
 async def _first(event: asyncio.Event, seconds: float) -> None:
     try:
@@ -123,6 +126,7 @@ class Services:
     domains: DomainStore
     domain_rule: DomainRule
     domain_verifier: DomainVerifier
+    ca_file: str | None = None
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:
@@ -176,18 +180,22 @@ class Services:
         self.domain_rule.check(url, addresses)
         return addresses
 
+    async def check_here(self, url: str) -> list[str]:
+        """Likewise for requests that the server itself sends for a run."""
+        return await self.check_target(url, LOCAL) or []
+
 
 def path_id(request: Request) -> int:
     """The id in the path, a 64-bit integer; raises `Refusal`."""
     return whole_number(request.path_params["id"], "id")
 
 
-def whole_number(text: str, name: str) -> int:
-    """Read an integer of 64 bits written in plain digits; anything else is refused."""
+def whole_number(text: str, name: str, *, bits: int = 64) -> int:
+    """Read an integer of so many bits written in plain digits; anything else is refused."""
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
         raise Refusal(f"{name} must be an integer")
     number = int(text)
-    if not -(2**63) <= number < 2**63:
-        raise Refusal(f"{name} must be an integer of 64 bits")
+    if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        raise Refusal(f"{name} must be an integer of {bits} bits")
     return number

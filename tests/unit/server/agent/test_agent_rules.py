@@ -26,7 +26,7 @@ def job(**changes):
 
 REFUSED = [
     ({"points": [[0, 3e8]]}, "the highest rate of the curve is 300,000,000"),
-    ({"points": [[0, 3e8]], "max_rps": 10}, "the highest rate of the curve is 300,000,000"),
+    ({"points": [[0, 3e8]], "max_rps": 2e8}, "the highest rate of the curve is 200,000,000"),
     ({"target_url": "http://8.8.8.8/"}, "is public"),
     ({"target_url": "http://8.8.8.8/", **ALLOWED}, "is public"),
     ({"target_url": "http://[fd00:ec2::23]/"}, "is a metadata service"),

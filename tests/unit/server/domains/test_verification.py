@@ -62,7 +62,9 @@ def test_the_token_is_found_in_any_txt_record_of_the_name(zone):
     ],
 )
 def test_a_miss_tells_what_was_expected_and_what_was_found(zone, rcode, found):
-    with pytest.raises(Refusal, match=f"TXT record {NAME} with the value {TOKEN}; .*{found}"):
+    with pytest.raises(
+        Refusal, match=f"Expected a TXT record {NAME} with the value {TOKEN}; .*{found}"
+    ):
         looked_up(zone, rcode)
 
 
@@ -144,7 +146,7 @@ def test_the_token_is_found_in_the_file(content):
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (answer("other"), "http: found 'other'"),
+        (answer("other"), "; found 'other'"),
         (answer(TOKEN + "x"), f"found '{TOKEN}x'"),
         (answer("x" * 3000), f"found '{'x' * 100}…'"),
         (answer("x" * 5000), "found more than 4096 bytes"),
@@ -163,13 +165,13 @@ def test_what_the_file_does_not_hold_is_a_miss(content, found):
     with pytest.raises(Refusal) as refused:
         fetched(content)
     expected = "https://shop.test/.well-known/trafficmorph-verify.txt"
-    assert f"expected the text {TOKEN} at {expected}; " in refused.value.message
+    assert f"Expected the text {TOKEN} at {expected}; " in refused.value.message
     assert found in refused.value.message
 
 
 def test_a_web_server_without_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(verification, "_TIMEOUT", 0.05)
-    with pytest.raises(Refusal, match=r"http: no complete answer in 0.05 s"):
+    with pytest.raises(Refusal, match=r"; no complete answer in 0.05 s"):
         fetched(b"")
 
 

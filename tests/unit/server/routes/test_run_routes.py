@@ -98,6 +98,8 @@ def test_the_engine_gets_the_job_as_agreed(api, tmp_path):
         "cookies": False,
         "follow_redirects": 0,
         "origins": [],
+        "response_script": None,
+        "init_values": {},
     }
 
 

@@ -150,8 +150,7 @@ class ResponseScript:
     def _start(self) -> None:
         self._process = ScriptProcess()
         opening = {
-            "source": self._source,
-            "function": "process",
+            "scripts": [("responseScript", "process", self._source)],
             "macros": sorted(self._columns | self._of_run),
             "constants": self._job.init_values,
             "seconds": CALL,

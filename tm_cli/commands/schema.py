@@ -1,0 +1,61 @@
+"""`tm schema`: the JSON Schemas of the files that users and programs write and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tm_cli.cli.app import App
+from tm_cli.cli.session import CommandContext, with_session
+from tm_cli.errors import OutputError
+from tm_cli.runtime.files import write_atomic
+
+app = App()
+
+
+@app.command("schema")
+@with_session
+def schema(
+    session: CommandContext,
+    kind: Annotated[
+        Literal["profile", "settings", "report"],
+        typer.Argument(metavar="KIND", help="profile, settings (tm.toml) or report."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write to. [standard output]"),
+    ] = None,
+) -> int:
+    """Print the JSON Schema of profile documents, of tm.toml or of reports.
+
+    Editors check files with it: `tm init` and `tm profiles new` write it next to their files.
+
+    tm schema profile --output .tm-profile.schema.json
+    """
+    text = schema_text(kind)
+    if output is None:
+        session.terminal.write_result(text)
+        return 0
+    try:
+        write_atomic(session.context.cwd / output, text)
+    except OSError as problem:
+        raise OutputError(f"cannot write {output}: {problem.strerror}") from None
+    session.note(f"tm: wrote {output}")
+    return 0
+
+
+def schema_text(kind: str) -> str:
+    """Return a schema as a file has it."""
+    if kind == "profile":
+        from tm_cli.backends.trafficmorph import profile_schema
+
+        return profile_schema.schema_text()
+    if kind == "settings":
+        from tm_cli.settings import schema as settings
+
+        return settings.schema_text()
+    from tm_cli.report.document import schema_text as report
+
+    return report()

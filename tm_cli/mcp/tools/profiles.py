@@ -1,0 +1,456 @@
+"""Tools for stored profiles: look, create, change, copy, delete."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tm_cli.errors import Refused, TmError, UsageError
+from tm_cli.mcp import schema as shared
+from tm_cli.mcp.results import LARGEST_RESULT, OWN_KEYS, cleaned
+from tm_cli.mcp.schema import (
+    Effect,
+    Schema,
+    Tool,
+    choice,
+    flag,
+    items,
+    number,
+    published,
+    record,
+    switch,
+    text,
+    whole,
+)
+from tm_cli.mcp.session import CallSession
+from tm_cli.values.text import sanitize
+
+if TYPE_CHECKING:
+    from tm_cli.api.trafficmorph import ProfileSummary
+
+HIDDEN = ("callbackSecret", "requestHeaders")
+"""A secret, and headers that log in to the target: nothing for an assistant."""
+
+MASK = "***"
+_SECRET_HEADER = re.compile(
+    r"auth|cookie|token|secret|key|session|passw|credential|signature|csrf|xsrf|jwt|saml",
+    re.IGNORECASE,
+)
+_SECRET_VALUE = re.compile(r"\s*(?:bearer|basic|digest|negotiate)\s", re.IGNORECASE)
+
+WIRE_NAMES = {
+    "name": "name",
+    "target_url": "targetUrl",
+    "duration_seconds": "duration",
+    "points": "points",
+    "http_method": "httpMethod",
+    "request_body": "requestBody",
+    "request_headers": "requestHeaders",
+    "loop": "loop",
+    "response_script": "responseScript",
+    "init_script": "initScript",
+    "cleanup_script": "cleanupScript",
+    "callback_url": "callbackUrl",
+    "auto_alert_enabled": "autoAlertEnabled",
+    "auto_alert_min_severity": "autoAlertMinSeverity",
+    "auto_alert_cooldown_minutes": "autoAlertCooldownMinutes",
+    "auto_alert_recipients": "autoAlertRecipients",
+    "schedule": "schedule",
+    "variables_set_ids": "variablesSetIds",
+    "region": "region",
+    "readiness_url": "readinessUrl",
+    "interpolation_mode": "interpolationMode",
+}
+"""Arguments, and what the fields of a profile are called on the wire."""
+
+NOT_WRITTEN = {"id", "callbackSecret", "createdAt", "updatedAt", "status", "schedule"}
+"""What the server returns of a profile and does not take, or keeps when it is missing."""
+
+
+def list_profiles(session: CallSession, arguments: dict[str, Any]) -> Any:
+    return [profile.document() for profile in session.client.list_profiles()]
+
+
+def get_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
+    return masked(session.client.get_profile(arguments["profile_id"]).document())
+
+
+def show_profile(session: CallSession, arguments: dict[str, Any]) -> int:
+    """Show one profile without its secrets."""
+    from tm_cli.commands.shared.profile_argument import ProfileRef, find_profile
+
+    profile = ProfileRef(arguments["profile_id"], f"profile {arguments['profile_id']}")
+    found = find_profile(session.client, profile).document()
+    shown = {name: value for name, value in found.items() if name not in HIDDEN}
+    return session.emit({**shown, "hidden": [name for name in HIDDEN if found.get(name)]}, str)
+
+
+def create_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
+    """Create a profile; the API would replace all of one that has the name."""
+    body = _wire(arguments)
+    body["requestHeaders"] = _unmasked(body.get("requestHeaders"), None)
+    _refuse_taken_name(session, arguments["name"], hint="tm_update_profile changes that one")
+    return masked(session.client.create_profile(_without_nulls(body)).document())
+
+
+def update_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
+    """Read, merge and write: the API resets what a write leaves out."""
+    profile_id = arguments["profile_id"]
+    current = session.client.get_profile(profile_id).document()
+    kept = {name: value for name, value in current.items() if name not in NOT_WRITTEN}
+    body = {**kept, **_wire(arguments)}
+    body["requestHeaders"] = _unmasked(body.get("requestHeaders"), current.get("requestHeaders"))
+    if "name" in arguments:
+        _refuse_taken_name(
+            session, arguments["name"], own_id=profile_id, hint="choose another name"
+        )
+    return masked(session.client.update_profile(profile_id, _without_nulls(body)).document())
+
+
+def delete_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
+    session.client.delete_profile(arguments["profile_id"])
+    return {"profile_id": arguments["profile_id"], "deleted": True}
+
+
+def delete_schedule(session: CallSession, arguments: dict[str, Any]) -> Any:
+    session.client.delete_schedule(arguments["profile_id"])
+    return {"profile_id": arguments["profile_id"], "schedule_deleted": True}
+
+
+def export_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
+    """Return the document; one that would be cut would be another profile when imported."""
+    document = masked(session.client.export_profile(arguments["profile_id"]))
+    if len(json.dumps(document)) > LARGEST_RESULT:
+        raise TmError(
+            "the document is too large for the result of a tool",
+            hint="`tm profiles export` writes it to a file",
+            code="too_large",
+        )
+    if cleaned(document) != document:
+        session.terminal.write_line(
+            "tm: characters that cannot be shown were left out of the document; "
+            "`tm profiles export` writes it unchanged"
+        )
+    return document
+
+
+def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
+    given = {key: value for key, value in arguments["profile"].items() if key not in OWN_KEYS}
+    document = {**given, "name": arguments.get("name", given.get("name"))}
+    if not isinstance(document["name"], str) or not document["name"].strip():
+        raise UsageError("the document has no name", hint="give name; nothing was sent")
+    if _is_masked(document.get("requestHeaders")):
+        stored = _stored_headers(session, given.get("name"))
+        document["requestHeaders"] = _unmasked(document["requestHeaders"], stored)
+    if not arguments.get("overwrite"):
+        _refuse_taken_name(
+            session, document["name"], hint="give another name, or overwrite: true to replace it"
+        )
+    return masked(session.client.import_profile(document).document())
+
+
+def _stored_headers(session: CallSession, name: Any) -> Any:
+    """The headers of the profile of this server that a document was exported from, if it is one."""
+    found = _named(session, name) if isinstance(name, str) else None
+    return session.client.get_profile(found.id).document().get("requestHeaders") if found else None
+
+
+def _wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {wire: arguments[name] for name, wire in WIRE_NAMES.items() if name in arguments}
+
+
+def _without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _refuse_taken_name(
+    session: CallSession, name: str, *, hint: str, own_id: int | None = None
+) -> None:
+    found = _named(session, name, own_id)
+    if found is not None:
+        raise Refused(
+            f"a profile named {sanitize(found.name)!r} exists already: profile {found.id}",
+            hint=hint,
+            code="name_taken",
+        )
+
+
+def _named(session: CallSession, name: str, own_id: int | None = None) -> ProfileSummary | None:
+    """Another profile with this name, compared as the server does."""
+    from tm_cli.commands.shared.profile_argument import folded_name
+
+    for profile in session.client.list_profiles():
+        if profile.id != own_id and folded_name(profile.name) == folded_name(name):
+            return profile
+    return None
+
+
+def masked(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a profile or document with asterisks for its secret and what logs in to its target."""
+    found = dict(profile)
+    if found.get("callbackSecret"):
+        found["callbackSecret"] = MASK
+    if written := found.get("requestHeaders"):
+        shown = [{**header, "value": _masked_value(header)} for header in _read_headers(written)]
+        found["requestHeaders"] = json.dumps(shown, ensure_ascii=False) if shown else MASK
+    return found
+
+
+def _masked_value(header: Mapping[str, Any]) -> Any:
+    name, value = str(header.get("name", "")), header.get("value")
+    is_secret = _SECRET_HEADER.search(name) or _SECRET_VALUE.match(str(value))
+    return MASK if is_secret else value
+
+
+def _read_headers(written: Any) -> list[dict[str, Any]]:
+    """The headers in a JSON text; none where it is not the text of a list of objects."""
+    try:
+        found = json.loads(written) if isinstance(written, str) else written
+    except ValueError:
+        return []
+    is_list = isinstance(found, list) and all(isinstance(item, dict) for item in found)
+    return found if is_list else []
+
+
+def _is_masked(written: Any) -> bool:
+    return written == MASK or any(header.get("value") == MASK for header in _read_headers(written))
+
+
+def _unmasked(written: Any, stored: Any) -> Any:
+    """Return headers whose asterisks are the stored values again; raises UsageError without one."""
+    if written == MASK:
+        return stored
+    if not _is_masked(written):
+        return written
+    values = {str(item.get("name")).lower(): item.get("value") for item in _read_headers(stored)}
+    found = []
+    for header in _read_headers(written):
+        name = str(header.get("name"))
+        if header.get("value") == MASK and name.lower() not in values:
+            raise UsageError(
+                f"the value of the header {name!r} is hidden, and this server does not have it",
+                hint="give the value, or use `tm profiles export` and `import`",
+            )
+        hidden = header.get("value") == MASK
+        found.append({**header, "value": values[name.lower()]} if hidden else header)
+    return json.dumps(found, ensure_ascii=False)
+
+
+LONGEST_URL = 2048
+NAME = text("Name of the profile; no other one may have it.", longest=120, pattern=r"\S")
+TARGET_URL = text(
+    "URL that gets the load. Its host may have to be verified before a run. Macros such as "
+    "$$name$$ are filled in for each request.",
+    longest=LONGEST_URL,
+)
+DURATION = whole("Length of a run in seconds; no point may lie beyond it.", most=172_800)
+POINTS = items(
+    "The curve: at least two points, x in seconds from the start, y in requests per second.",
+    {
+        "type": "object",
+        "properties": {
+            "x": number("Seconds from the start.", most=172_800),
+            "y": number("Requests per second.", most=1e9),
+        },
+        "required": ["x", "y"],
+    },
+    least=2,
+    most=5000,
+)
+
+
+def _script(description: str) -> Schema:
+    return text(f'{description} "" removes it.', longest=50_000, least=0)
+
+
+_SLOT = record(
+    "One time of the week.",
+    {
+        "dayOfWeek": whole("1 is Monday, 7 is Sunday.", most=7),
+        "time": text("HH:MM, in the time zone of the schedule.", pattern=r"^\d{2}:\d{2}$"),
+    },
+    ("dayOfWeek", "time"),
+    extra=True,
+)
+SETTINGS: Mapping[str, Schema] = {
+    "http_method": text(
+        "GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS. Left out: POST.", longest=16
+    ),
+    "request_body": text(
+        "Body of every request; macros are filled in.", longest=1_000_000, least=0
+    ),
+    "request_headers": text(
+        'Headers, as JSON in a text: [{"name": "Accept", "value": "text/html"}]. The value *** of '
+        "tm_get_profile leaves a header as it is.",
+        longest=50_000,
+        least=0,
+    ),
+    "loop": switch("Repeat the curve until the run is stopped; such a run has no verdict."),
+    "response_script": _script(
+        "JavaScript, function process(statusCode, mime, body), called for every response; it may "
+        "return further requests as [{url, method, delayMs}]."
+    ),
+    "init_script": _script(
+        "JavaScript, function init(), called once before the load; what it returns gives values to "
+        "macros."
+    ),
+    "cleanup_script": _script("JavaScript, function cleanup(metrics), called once after the run."),
+    "callback_url": text(
+        'URL that is told about the end of a run. "" removes it.', longest=LONGEST_URL, least=0
+    ),
+    "auto_alert_enabled": switch("Send a mail when the verdict of a run is bad."),
+    "auto_alert_min_severity": choice("The mildest verdict that sends one.", ("WARN", "FAIL")),
+    "auto_alert_cooldown_minutes": whole(
+        "Minutes between two of these mails.", least=0, most=10_080
+    ),
+    "auto_alert_recipients": items(
+        "Their addresses; [] removes all.", text("An address.", longest=320), most=1000
+    ),
+    "schedule": record(
+        "When the server starts runs by itself. Replaces a schedule that is there; left out, that "
+        "one stays, and tm_delete_schedule removes it.",
+        {
+            "mode": choice("PERIODIC: every week. ONCE: once.", ("ONCE", "PERIODIC")),
+            "timezone": text("IANA name, such as Europe/Berlin."),
+            "slots": items("Times of the week.", _SLOT, least=1, most=1000),
+            "notifyEmails": items("Who is told.", text("An address.", longest=320), most=1000),
+        },
+        ("mode", "timezone", "slots"),
+        extra=True,
+    ),
+    "variables_set_ids": items(
+        "Variables sets that fill macros, from tm_list_variables_sets; replaces the list, [] "
+        "removes all.",
+        whole("Id of a set."),
+        most=50,
+    ),
+    "region": text(
+        'Region that usually generates the load, from tm_list_regions. "" is the server itself.',
+        longest=30,
+        least=0,
+    ),
+    "readiness_url": text(
+        'URL that is asked before a scheduled run. "" removes it.', longest=LONGEST_URL, least=0
+    ),
+    "interpolation_mode": choice(
+        "Between the points: SPLINE (smooth) or LINEAR. Left out: SPLINE.", ("SPLINE", "LINEAR")
+    ),
+}  # fmt: skip
+ONE_PROFILE = {"profile_id": shared.PROFILE_ID}
+
+PROFILE_TOOLS: tuple[Tool, ...] = (
+    published(
+        "tm_list_profiles",
+        "List profiles",
+        "List the stored profiles (descriptions of load tests) with id, name and creation time.",
+        Effect.READS,
+        list_profiles,
+    ),
+    published(
+        "tm_get_profile",
+        "Get a profile",
+        "Get all of one stored profile: target, request, curve, scripts, alerts, schedule, and the "
+        "status of its run. Values of headers that log in, and the callback secret, are ***.",
+        Effect.READS,
+        get_profile,
+        ONE_PROFILE,
+        ("profile_id",),
+    ),
+    published(
+        "tm_create_profile",
+        "Create a profile",
+        "Create a profile. Needed: name, target_url, duration_seconds and points, e.g. "
+        '[{"x": 0, "y": 10}, {"x": 60, "y": 100}] for 10 to 100 requests/s within a minute. '
+        "Refused when the name is taken: upper and lower case are the same. Returns the profile.",
+        Effect.CHANGES,
+        create_profile,
+        {
+            "name": NAME,
+            "target_url": TARGET_URL,
+            "duration_seconds": DURATION,
+            "points": POINTS,
+            **SETTINGS,
+        },
+        ("name", "target_url", "duration_seconds", "points"),
+    ),
+    published(
+        "tm_update_profile",
+        "Change a profile",
+        "Change a profile; what is left out stays as it is. A name that another profile has is "
+        "refused. An early server, whose profiles have no variablesSetIds, resets sets, region, "
+        "readiness URL and interpolation with every change. Returns the profile.",
+        Effect.SETS,
+        update_profile,
+        {
+            **ONE_PROFILE,
+            "name": NAME,
+            "target_url": TARGET_URL,
+            "duration_seconds": DURATION,
+            "points": POINTS,
+            **SETTINGS,
+        },
+        ("profile_id",),
+    ),
+    published(
+        "tm_delete_profile",
+        "Delete a profile",
+        "Delete a profile and its schedule for good. Its run is cancelled; its history stays.",
+        Effect.CHANGES,
+        delete_profile,
+        ONE_PROFILE,
+        ("profile_id",),
+    ),
+    published(
+        "tm_delete_schedule",
+        "Remove a schedule",
+        "Remove the schedule of a profile; succeeds without one, too. A run that goes on is not "
+        "stopped.",
+        Effect.SETS,
+        delete_schedule,
+        ONE_PROFILE,
+        ("profile_id",),
+    ),
+    published(
+        "tm_export_profile",
+        "Export a profile",
+        "Return a profile as a trafficmorph-profile-v1 document for tm_import_profile. It has no "
+        "id, init and cleanup scripts, variables sets, region and secret; values of headers that "
+        "log in are ***, which an import on the same server fills in.",
+        Effect.READS,
+        export_profile,
+        ONE_PROFILE,
+        ("profile_id",),
+    ),
+    published(
+        "tm_import_profile",
+        "Import a profile",
+        "Create a profile from a trafficmorph-profile-v1 document. A taken name is refused unless "
+        "overwrite is true; then that profile is replaced, and keeps what documents do not have. "
+        "Returns id, name and warnings, e.g. about a schedule that could not be kept.",
+        Effect.CHANGES,
+        import_profile,
+        {
+            "profile": {
+                "type": "object",
+                "additionalProperties": True,
+                "maxProperties": 1000,
+                "description": "The document, as an object.",
+            },
+            "name": text("Name instead of the document's.", longest=120, pattern=r"\S"),
+            "overwrite": flag("Replace the profile that has the name."),
+        },
+        ("profile",),
+    ),
+    Tool(
+        "tm_show_profile",
+        "Show a profile",
+        "Show one stored profile: target, method, duration, curve, status. Request headers and "
+        "secrets are left out; `hidden` names what was.",
+        Effect.READS,
+        show_profile,
+        ONE_PROFILE,
+        ("profile_id",),
+    ),
+)

@@ -1,0 +1,167 @@
+"""Requests of the server itself, other than load: to addresses that were judged, redirects not
+followed, with limits of time and size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import certifi
+import h11
+
+from tm_cli import __version__
+from tm_cli.server.engine.job import RequestTarget
+from tm_cli.server.web.bodies import Refusal
+from tm_cli.values.urls import certificate_name
+
+_LONGEST_HEAD = 64 * 1024
+_READ = 64 * 1024
+_OF_FRAMING = {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"}
+
+Check = Callable[[str], Awaitable[list[str]]]
+"""The addresses of a URL's host; raises Refusal unless all of them are allowed."""
+
+
+class RequestFailed(Exception):
+    """There is no answer; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingAnswer:
+    """An answer; the names of its headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRequests:
+    """Sends requests to hosts that `check` allows, each time they are resolved.
+
+    `ca_file` has certificates to trust in addition to the system's.
+    """
+
+    check: Check
+    ca_file: str | None = None
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        seconds: float,
+        most: int,
+    ) -> OutgoingAnswer:
+        """Send a request and return the answer, with at most so many bytes of a body.
+
+        Raises RequestFailed, also when that takes longer than `seconds`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                addresses = await self.check(url)
+                target = RequestTarget.parse(url.partition("#")[0])
+                exchange = _Exchange(target, method, headers or {}, body, most)
+                return await self._sent(exchange, addresses)
+        except Refusal as refusal:
+            raise RequestFailed(refusal.message.replace("targetUrl", "the address", 1)) from None
+        except TimeoutError:
+            raise RequestFailed(f"no complete answer within {seconds:g} s") from None
+        except (OSError, ValueError, h11.ProtocolError) as error:
+            raise RequestFailed(_reason(error)) from None
+
+    async def _sent(self, exchange: _Exchange, addresses: list[str]) -> OutgoingAnswer:
+        target = exchange.target
+        context = await asyncio.to_thread(_tls, self.ca_file) if target.is_tls else None
+        name = certificate_name(target.host) if target.is_tls else None
+        problem: Exception = OSError("there is no address")
+        for address in addresses:
+            try:
+                reader, writer = await asyncio.open_connection(
+                    address, target.port, ssl=context, server_hostname=name
+                )
+            except OSError as error:
+                problem = error
+                continue
+            try:
+                writer.write(exchange.request())
+                return await exchange.answer(reader)
+            finally:
+                writer.transport.abort()
+        raise problem
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request and its answer over one connection."""
+
+    target: RequestTarget
+    method: str
+    headers: Mapping[str, str]
+    body: bytes
+    most: int
+    _connection: h11.Connection = field(
+        default_factory=lambda: h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
+    )
+
+    def request(self) -> bytes:
+        given = {
+            name: value for name, value in self.headers.items() if name.lower() not in _OF_FRAMING
+        }
+        names = {name.lower() for name in given}
+        own = {"User-Agent": f"tm/{__version__}", "Accept-Encoding": "identity"}
+        head = [
+            ("Host", self.target.authority),
+            *((name, value) for name, value in own.items() if name.lower() not in names),
+            *given.items(),
+            ("Connection", "close"),
+        ]
+        if self.body or self.method in ("POST", "PUT", "PATCH"):
+            head.append(("Content-Length", str(len(self.body))))
+        opening = h11.Request(method=self.method, target=self.target.request_target, headers=head)
+        parts = [self._connection.send(opening)]
+        if self.body:
+            parts.append(self._connection.send(h11.Data(data=self.body)))
+        parts.append(self._connection.send(h11.EndOfMessage()))
+        return b"".join(part or b"" for part in parts)
+
+    async def answer(self, reader: asyncio.StreamReader) -> OutgoingAnswer:
+        status, headers, body = 0, dict[str, str](), bytearray()
+        while True:
+            event = self._connection.next_event()
+            match event:
+                case h11.NEED_DATA:
+                    self._connection.receive_data(await reader.read(_READ))
+                case h11.Response():
+                    status = event.status_code
+                    headers = {
+                        name.decode("latin-1"): value.decode("latin-1")
+                        for name, value in event.headers
+                    }
+                case h11.Data():
+                    body += event.data
+                    if len(body) > self.most:
+                        raise ValueError(f"the answer has more than {self.most:,} bytes")
+                case h11.EndOfMessage():
+                    return OutgoingAnswer(status, headers, bytes(body))
+                case h11.ConnectionClosed():
+                    raise OSError("the connection was closed before the answer")
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    """Trusts what load generators trust."""
+    usual = ssl.get_default_verify_paths().cafile or certifi.where()
+    context = ssl.create_default_context(cafile=usual)
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
+    return str(text or error) or type(error).__name__
