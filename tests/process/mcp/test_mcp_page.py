@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tm_cli.errors import UsageError
 from tm_cli.mcp.schema import Effect, input_schema, read
 from tm_cli.mcp.tools import TOOLS
 
@@ -52,6 +53,15 @@ def test_null_counts_as_left_out_in_parts_of_an_argument_too():
     tool = next(tool for tool in TOOLS if tool.name == "tm_update_profile")
     given = {"profile_id": 42, "schedule": {**schedule, "notifyEmails": None}}
     assert read(given, tool.schema) == {"profile_id": 42, "schedule": schedule}
+
+
+def test_an_object_or_a_list_may_come_as_json_in_a_text():
+    tool = next(tool for tool in TOOLS if tool.name == "tm_start_run")
+    given = {"profile_id": 42, "wait": True, "fail_on_verdict": '["fail"]', "tags": "[]"}
+    assert read(given, tool.schema) == {**given, "fail_on_verdict": ["FAIL"], "tags": []}
+    for text in ("FAIL", '"FAIL"', "{}", "[" * 100_000):
+        with pytest.raises(UsageError, match="fail_on_verdict"):
+            read({**given, "fail_on_verdict": text}, tool.schema)
 
 
 def test_the_examples_are_taken():

@@ -38,7 +38,8 @@ _SECRET_HEADER = re.compile(
     r"auth|cookie|token|secret|key|session|passw|credential|signature|csrf|xsrf|jwt|saml",
     re.IGNORECASE,
 )
-_SECRET_VALUE = re.compile(r"\s*(?:bearer|basic|digest|negotiate)\s", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*(?:bearer|basic|digest|negotiate)\s", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\$\$[\w.-]+\$\$|\$\{\w+\}")
 
 WIRE_NAMES = {
     "name": "name",
@@ -144,6 +145,8 @@ def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     if _is_masked(document.get("requestHeaders")):
         stored = _stored_headers(session, given.get("name"))
         document["requestHeaders"] = _unmasked(document["requestHeaders"], stored)
+    if isinstance(steps := document.get("steps"), list) and _is_hidden_in(steps):
+        raise _hidden("of a step")
     if not arguments.get("overwrite"):
         _refuse_taken_name(
             session, document["name"], hint="give another name, or overwrite: true to replace it"
@@ -193,15 +196,34 @@ def masked(profile: Mapping[str, Any]) -> dict[str, Any]:
     if found.get("callbackSecret"):
         found["callbackSecret"] = MASK
     if written := found.get("requestHeaders"):
-        shown = [{**header, "value": _masked_value(header)} for header in _read_headers(written)]
+        shown = [
+            {**header, "value": _masked_value(header.get("name"), header.get("value"))}
+            for header in _read_headers(written)
+        ]
         found["requestHeaders"] = json.dumps(shown, ensure_ascii=False) if shown else MASK
+    if isinstance(found.get("steps"), list):
+        found["steps"] = [_masked_step(step) for step in found["steps"]]
     return found
 
 
-def _masked_value(header: Mapping[str, Any]) -> Any:
-    name, value = str(header.get("name", "")), header.get("value")
-    is_secret = _SECRET_HEADER.search(name) or _SECRET_VALUE.match(str(value))
-    return MASK if is_secret else value
+def _masked_step(step: Any) -> Any:
+    if not isinstance(step, dict) or not isinstance(step.get("headers"), dict):
+        return step
+    headers = step["headers"]
+    return {**step, "headers": {name: _masked_value(name, headers[name]) for name in headers}}
+
+
+def _is_hidden_in(steps: list[Any]) -> bool:
+    headers = [step.get("headers") for step in steps if isinstance(step, dict)]
+    return any(MASK in found.values() for found in headers if isinstance(found, dict))
+
+
+def _masked_value(name: Any, value: Any) -> Any:
+    """Return the value of a header; one that only placeholders fill in is no secret."""
+    text = str(value)
+    is_filled_in = not _PLACEHOLDER.sub("", _SCHEME.sub("", text)).strip()
+    is_secret = _SECRET_HEADER.search(str(name)) or _SCHEME.match(text)
+    return MASK if is_secret and not is_filled_in else value
 
 
 def _read_headers(written: Any) -> list[dict[str, Any]]:
@@ -229,13 +251,17 @@ def _unmasked(written: Any, stored: Any) -> Any:
     for header in _read_headers(written):
         name = str(header.get("name"))
         if header.get("value") == MASK and name.lower() not in values:
-            raise UsageError(
-                f"the value of the header {name!r} is hidden, and this server does not have it",
-                hint="give the value, or use `tm profiles export` and `import`",
-            )
+            raise _hidden(repr(name))
         hidden = header.get("value") == MASK
         found.append({**header, "value": values[name.lower()]} if hidden else header)
     return json.dumps(found, ensure_ascii=False)
+
+
+def _hidden(name: str) -> UsageError:
+    return UsageError(
+        f"the value of the header {name} is hidden, and it cannot be filled in",
+        hint="give the value, or use `tm profiles export` and `import`",
+    )
 
 
 LONGEST_URL = 2048
