@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tm_cli.server.openapi import resources, runs
 from tm_cli.server.openapi.fields import Int32, Int64, Time
 from tm_cli.server.routes.domains import AddDomain
-from tm_cli.server.routes.profiles import PortableBody
+from tm_cli.server.routes.profiles import NEVER_INSIDE, PortableBody
 from tm_cli.server.routes.variables_sets import CreateBody, ModeBody, RenameBody
 from tm_cli.server.web.schemas import (
     CalibrationBody,
@@ -52,8 +52,15 @@ class Operation:
     creates: str | None = None
 
 
+def _without_fields_of_no_document(schema: dict[str, Any]) -> None:
+    for name in NEVER_INSIDE:
+        del schema["properties"][name]
+
+
 class PortableDocument(PortableBody):
-    """A profile as `trafficmorph-profile-v1`."""
+    """A profile as `trafficmorph-profile-v1`; a schedule that cannot be kept is a warning."""
+
+    model_config = ConfigDict(json_schema_extra=_without_fields_of_no_document)
 
     format: Annotated[Literal["trafficmorph-profile-v1"], Field(alias="_format")]
 

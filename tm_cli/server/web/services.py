@@ -60,6 +60,9 @@ class Leases:
     def close(self) -> None:
         self._closing.set()
 
+    async def until_closed(self) -> None:
+        await self._closing.wait()
+
 
 async def _first(event: asyncio.Event, seconds: float) -> None:
     try:
@@ -187,12 +190,12 @@ def path_id(request: Request) -> int:
     return whole_number(request.path_params["id"], "id")
 
 
-def whole_number(text: str, name: str) -> int:
-    """Read an integer of 64 bits written in plain digits; anything else is refused."""
+def whole_number(text: str, name: str, *, bits: int = 64) -> int:
+    """Read an integer of so many bits written in plain digits; anything else is refused."""
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
         raise Refusal(f"{name} must be an integer")
     number = int(text)
-    if not -(2**63) <= number < 2**63:
-        raise Refusal(f"{name} must be an integer of 64 bits")
+    if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        raise Refusal(f"{name} must be an integer of {bits} bits")
     return number
