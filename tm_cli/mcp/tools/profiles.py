@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
 from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.mcp import schema as shared
 from tm_cli.mcp.results import LARGEST_RESULT, OWN_KEYS, cleaned
@@ -66,16 +67,13 @@ WIRE_NAMES = {
 }
 """Arguments, and what the fields of a profile are called on the wire."""
 
-NOT_WRITTEN = {"id", "callbackSecret", "createdAt", "updatedAt", "status", "schedule"}
-"""What the server returns of a profile and does not take, or keeps when it is missing."""
-
 
 def list_profiles(session: CallSession, arguments: dict[str, Any]) -> Any:
     return [profile.document() for profile in session.client.list_profiles()]
 
 
 def get_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
-    return masked(session.client.get_profile(arguments["profile_id"]).document())
+    return masked(session.client.get_profile_fields(arguments["profile_id"]))
 
 
 def show_profile(session: CallSession, arguments: dict[str, Any]) -> int:
@@ -99,8 +97,8 @@ def create_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
 def update_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     """Read, merge and write: the API resets what a write leaves out."""
     profile_id = arguments["profile_id"]
-    current = session.client.get_profile(profile_id).document()
-    kept = {name: value for name, value in current.items() if name not in NOT_WRITTEN}
+    current = session.client.get_profile_fields(profile_id)
+    kept = {name: value for name, value in current.items() if name not in NOT_SENT}
     body = {**kept, **_wire(arguments)}
     body["requestHeaders"] = _unmasked(body.get("requestHeaders"), current.get("requestHeaders"))
     if "name" in arguments:
@@ -157,7 +155,7 @@ def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
 def _stored_headers(session: CallSession, name: Any) -> Any:
     """The headers of the profile of this server that a document was exported from, if it is one."""
     found = _named(session, name) if isinstance(name, str) else None
-    return session.client.get_profile(found.id).document().get("requestHeaders") if found else None
+    return session.client.get_profile_fields(found.id).get("requestHeaders") if found else None
 
 
 def _wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
