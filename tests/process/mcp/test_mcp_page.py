@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tm_cli.commands import mcp
 from tm_cli.errors import UsageError
 from tm_cli.mcp.schema import Effect, input_schema, read
-from tm_cli.mcp.tools import TOOLS
+from tm_cli.mcp.tools import GROUPS, TOOLS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "mcp.md").read_text(encoding="utf-8")
 MARKS = {Effect.READS: "read-only"}
@@ -22,6 +23,15 @@ def test_every_tool_is_listed_with_its_mark():
 def test_every_argument_of_the_start_is_named():
     for name in TOOLS[0].properties:
         assert f"`{name}`" in PAGE
+
+
+def test_help_and_completion_name_the_groups():
+    assert list(GROUPS) == [*mcp.GROUPS]
+    assert mcp.complete_tools("runs,hi")[0] == "runs,history"
+
+
+def test_no_client_cuts_a_description():
+    assert max(len(tool.description) for tool in TOOLS) < 2048
 
 
 def _schemas(schema):
