@@ -79,7 +79,7 @@ def test_placeholders_are_shown_and_headers_of_steps_are_hidden_too(asking, serv
     assert "of a step is hidden" in answer.told
 
 
-def test_headers_that_are_no_list_are_hidden_whole(asking, server):
+def test_headers_in_an_unknown_form_are_hidden_as_a_whole(asking, server):
     server.profile(requestHeaders="Authorization: Bearer of-the-target")
     assert asking.call("tm_get_profile", profile_id=42).found["requestHeaders"] == "***"
 

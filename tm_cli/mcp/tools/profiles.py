@@ -217,7 +217,7 @@ def _is_hidden_in(steps: list[Any]) -> bool:
 
 
 def _masked_value(name: Any, value: Any) -> Any:
-    """Return the value of a header; one that only placeholders fill in is no secret."""
+    """Return the value of a header; placeholders alone are not a secret."""
     text = str(value)
     is_filled_in = not _PLACEHOLDER.sub("", _SCHEME.sub("", text)).strip()
     is_secret = _SECRET_HEADER.search(str(name)) or _SCHEME.match(text)

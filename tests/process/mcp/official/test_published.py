@@ -32,7 +32,7 @@ def test_prompts_and_resources_are_the_published_ones(ours):
     assert listed["resources"] == GOLDEN["resources"]
 
 
-def test_all_published_tools_are_there_beside_our_own(ours):
+def test_all_published_tools_are_offered_in_addition_to_our_own(ours):
     names = {tool["name"] for tool in ours.listed()["tools"]}
     assert len(GOLDEN["tools"]) == 37
     assert names >= GOLDEN["tools"].keys()
