@@ -36,8 +36,9 @@ _PIECE = 256 * 1024
 _ANALYSES = ThreadPoolExecutor(1, thread_name_prefix="captures")
 """One at a time, so that the memory of several is not needed at once."""
 
-Method = Annotated[str, StringConstraints(max_length=100)]
-Skeleton = Annotated[str, StringConstraints(max_length=10_000)]
+_NotBlank = Field(json_schema_extra={"minLength": 1})
+Method = Annotated[str, StringConstraints(max_length=100), _NotBlank]
+Skeleton = Annotated[str, StringConstraints(max_length=10_000), _NotBlank]
 T = TypeVar("T")
 
 
@@ -68,7 +69,7 @@ class RemoteBody(Wire):
     """The body of `POST /captures/analyse-remote`."""
 
     source_id: Id
-    path: Annotated[str, StringConstraints(max_length=4096)]
+    path: Annotated[str, StringConstraints(max_length=4096), _NotBlank]
 
 
 class RemoteImportBody(RemoteBody):
