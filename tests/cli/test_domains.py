@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from checks.pages import page
 from tm_cli.exit_codes import ExitCode
 
 TOKEN = "tm-verify-0123456789abcdef"
@@ -56,6 +57,13 @@ def test_what_to_install_is_printed_ready_to_paste(gate, server, words):
     assert "https://shop.example/.well-known/trafficmorph-verify.txt" in shown
     assert "tm domains verify dns shop.example" in shown
     assert "tm domains verify http shop.example" in shown
+
+
+def test_the_page_shows_what_the_command_prints(gate, server):
+    token = "tm-verify-e269ee1ba128add579cdbfb3c7ecde67"
+    server.answer("POST", "/domains", domain(1, verificationToken=token))
+    shown = gate("domains", "add", "shop.example").stdout
+    assert f"$ tm domains add shop.example\n{shown}```" in page("docs/domains.md")
 
 
 def test_a_token_of_a_server_is_no_command(gate, server):

@@ -37,6 +37,11 @@ VIEWS = (
     ("history", "filters"),
     ("history", "compare", "9", "7"),
     ("history", "changes", "42"),
+    ("domains", "list"),
+    ("domains", "show", "1"),
+    ("domains", "verify", "dns", "1"),
+    ("captures", "sources"),
+    ("captures", "files", "1"),
     ("baseline", "show", "42"),
     ("baseline", "pin", "7"),
     ("runs", "status", "42"),
@@ -94,6 +99,16 @@ def hostile_history(path, say, chance):
     return detail(**hostile_row(say), against=against, **series())
 
 
+def hostile_domain(say, verified):
+    method = {"verified": verified, "verificationMethod": say(), "verifiedAt": say()}
+    return {"id": 1, "domain": say(), "verificationToken": say(), "createdAt": say()} | method
+
+
+def hostile_source(say):
+    texts = {"kind": say(), "rootPath": say(), "lastError": say(), "lastListedAt": say()}
+    return {"id": 1, "name": say()} | texts
+
+
 def hostile_account(say):
     features = {"baselinePins": True, "plans": True, "calibration": True, say(): True}
     return {"features": features, "subscriptionType": say(), "subscriptionStatus": say()}
@@ -111,12 +126,17 @@ OF_PATHS = {
     "variables-sets": lambda say: [hostile_set(say)],
     "variables-sets/3": hostile_set,
     "variables-sets/3/mode": hostile_set,
+    "domains": lambda say: [hostile_domain(say, verified) for verified in (False, True)],
+    "capture-sources": lambda say: [hostile_source(say)],
+    "capture-sources/1/files": lambda say: [{"path": say(), "size": 3, "modifiedAt": say()}],
 }
 
 
 def hostile_answer(path, say, chance):
     if path in OF_PATHS:
         return OF_PATHS[path](say)
+    if path.startswith("domains/"):
+        return hostile_domain(say, verified=True)
     if path.endswith("/plan"):
         option = {"name": say(), "rate": 5, "seconds": 60, "isCheapest": True}
         lower = {say(): {"warn": 2.5}, say(): say()}

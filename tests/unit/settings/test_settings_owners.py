@@ -296,7 +296,13 @@ def test_data_directory_that_another_user_chose_above_is_not_used(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ['ca_file = "evil.pem"', "allow_insecure_http = true", 'api_key_file = "k"'],
+    [
+        'ca_file = "evil.pem"',
+        "allow_insecure_http = true",
+        'api_key_file = "k"',
+        'capture_sources = "evil.toml"',
+        "require_verified_domains = false",
+    ],
 )
 @pytest.mark.parametrize("name", ["tm.toml", "pyproject.toml"])
 def test_project_file_decides_nothing_about_trust(tm, name, line):

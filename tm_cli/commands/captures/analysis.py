@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.captures.sources import find_source
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.captures import (
@@ -87,21 +88,12 @@ def opened(
     if (source is None) != (path is None):
         raise UsageError("--source and --path belong together")
     if source is not None and path is not None:
-        yield RemoteCapture(session, path, _source_id(session, source), path)
+        yield RemoteCapture(session, path, find_source(session, source).id, path)
         return
     name = "standard input" if file == "-" else str(file)
     with _local(session, str(file)) as opened_file:
         _check(session, name, opened_file)
         yield LocalCapture(session, name, opened_file)
-
-
-def _source_id(session: CommandContext, text: str) -> int:
-    found = session.client.list_capture_sources()
-    for source in found:
-        if text in (source.name, str(source.id)):
-            return source.id
-    known = ", ".join(sanitize(source.name) for source in found) or "none"
-    raise UsageError(f"there is no capture source {text!r}", hint=f"the server has: {known}")
 
 
 @contextmanager
@@ -151,15 +143,23 @@ def _check(session: CommandContext, name: str, file: BinaryIO) -> None:
 
 def shown(terminal: Terminal, name: str, analysis: CaptureAnalysis) -> str:
     """The groups as a table with numbers, and what a profile of them does not send."""
-    from tm_cli.render.tables import columns, rate
-
     stats, groups = analysis.stats, analysis.groups
     seconds = format_duration(stats.duration_seconds or 0.0)
     kinds = "1 kind" if len(groups) == 1 else f"{len(groups):,} kinds"
     head = f"{sanitize(name)}: {stats.total_requests or 0:,} requests in {seconds}, of {kinds}"
+    return "\n".join([head, _table(terminal, groups), *_remarks(groups)])
+
+
+_TITLES = ("#", "METHOD", "URL", "REQUESTS", "PEAK/S", "VARIABLES")
+
+
+def _table(terminal: Terminal, groups: Sequence[CaptureGroup]) -> str:
+    """A table, or two lines for each group where the terminal is too narrow for it."""
+    from tm_cli.render.tables import columns, listed, rate
+
     rows = [
         (
-            number,
+            str(number),
             group.method,
             group.url_skeleton,
             f"{group.row_count or 0:,}",
@@ -168,9 +168,14 @@ def shown(terminal: Terminal, name: str, analysis: CaptureAnalysis) -> str:
         )
         for number, group in enumerate(groups, 1)
     ]
-    titles = ("#", "METHOD", "URL", "REQUESTS", "PEAK/S", "VARIABLES")
-    table = columns(terminal, titles, rows)
-    return "\n".join([head, table, *_remarks(groups)])
+    widths = [max(map(len, cells)) + 2 for cells in zip(_TITLES, *rows, strict=True)]
+    if not terminal.out_is_terminal or sum(widths) <= terminal.width:
+        return columns(terminal, _TITLES, rows)
+    blocks = [
+        (number, f"{method} {url}", f"{count} requests, peak {peak}/s" + f": {names}" * bool(names))
+        for number, method, url, count, peak, names in rows
+    ]
+    return listed(terminal, ("#", "KIND", "TRAFFIC"), blocks)
 
 
 def _remarks(groups: Sequence[CaptureGroup]) -> Iterator[str]:

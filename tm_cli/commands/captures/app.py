@@ -10,6 +10,7 @@ import typer
 from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
+from tm_cli.commands.shared.lists import ListOptions
 
 app = App()
 
@@ -130,3 +131,36 @@ def convert(
     )
     requests, notes = converted(session, file, choice, target)
     return write(session, requests, notes, output, force=force)
+
+
+@app.command("sources")
+@with_session
+def sources(session: CommandContext, listing: ListOptions) -> int:
+    """List the capture sources of the server: where it can read captures from.
+
+    tm captures sources
+    """
+    from tm_cli.commands.captures.sources import list_sources
+
+    return list_sources(session, listing)
+
+
+@app.command("files")
+@with_session
+def files(
+    session: CommandContext,
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Name or id of a source.", show_default=False),
+    ],
+    listing: ListOptions,
+) -> int:
+    """List the captures in a capture source, newest first.
+
+    tm captures files production-logs
+
+    tm captures analyse --source production-logs --path traffic.jsonl
+    """
+    from tm_cli.commands.captures.sources import list_files
+
+    return list_files(session, source, listing)

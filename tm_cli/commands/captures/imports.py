@@ -147,5 +147,9 @@ def _described(session: CommandContext, found: CaptureImport) -> str:
         return "no profile was made"
     sets = found.created_variables_set_count or 0
     table = columns(session.terminal, ("ID", "PROFILE"), rows)
-    made = f"made {len(rows)} profiles and {sets} variables sets"
+    made = f"made {_counted(len(rows), 'profile')} and {_counted(sets, 'variables set')}"
     return f"{table}\n{made}; start one with `tm runs start {rows[0][0]} --wait`"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)

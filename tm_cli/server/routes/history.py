@@ -43,6 +43,7 @@ def read_listing(query: QueryParams) -> Listing:
         region=query.get("region") or None,
         verdict=query.get("autoVerdict") or None,
         tag=query.get("tag") or None,
+        run_id_prefix=query.get("runId") or None,
         created_from=_instant(query, "from"),
         created_to=_instant(query, "to"),
     )

@@ -13,11 +13,9 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.server.runs.progress import RunOutcome
 from tm_cli.server.runs.results import Results, SideResults, script_stats, secondary_stats
 from tm_cli.server.store.database import Database
+from tm_cli.server.store.schema import ALL_TAGS
 from tm_cli.server.store.stored_rows import StoredRow, checked
 from tm_cli.server.validation import MAX_COUNT, wire_time
-
-EACH_TAG = "json_each(CASE WHEN typeof(tags) = 'text' AND json_valid(tags) THEN tags ELSE '[]' END)"
-"""The tags of a row as a table; tags that are damaged are none, and no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +27,24 @@ class HistoryFilter:
     region: str | None = None
     verdict: str | None = None
     tag: str | None = None
+    run_id_prefix: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
 
-    def where(self) -> tuple[str, list[object]]:
+    def where(self, *, is_frequent_tag: bool = False) -> tuple[str, list[object]]:
+        """Return a condition on `listed_runs`, and its parameters.
+
+        The runs of a tag are looked up by the tag, of a frequent one the tag by the runs.
+        """
+        prefix = self.run_id_prefix
         terms: list[tuple[str, object | None]] = [
             ("profile_id = ?", self.profile_id),
             ("triggered_by = ?", self.triggered_by),
             ("region = ?", self.region),
             ("auto_verdict = ?", self.verdict),
-            (f"EXISTS (SELECT 1 FROM {EACH_TAG} WHERE value = ?)", self.tag),  # noqa: S608
+            (_FREQUENT_TAG if is_frequent_tag else _TAG, self.tag),
+            (f"id IN ({_RUN_ID} >= ?)", prefix),
+            (f"id IN ({_RUN_ID} < ?)", None if prefix is None else f"{prefix}{_LAST}"),
             ("created_at >= ?", wire_time(self.created_from) if self.created_from else None),
             ("created_at <= ?", wire_time(self.created_to) if self.created_to else None),
         ]
@@ -46,6 +52,13 @@ class HistoryFilter:
         condition = " AND ".join(sql for sql, _ in asked) or "TRUE"
         return condition, [value for _, value in asked]
 
+
+_TAG = "id IN (SELECT id FROM run_tags WHERE tag = ?)"
+_FREQUENT_TAG = "EXISTS (SELECT 1 FROM run_tags AS own WHERE tag = ? AND own.id = listed_runs.id)"
+_RUN_ID = "SELECT id FROM history WHERE run_id"
+_LAST = "\U0010ffff"
+_FREQUENT = 1000
+"""Runs of a tag."""
 
 _JOINED = "history JOIN runs USING (run_id)"
 _COMPARED = """
@@ -112,6 +125,7 @@ class HistoryStore:
                 f"INSERT INTO history ({names}) VALUES ({marks})",  # noqa: S608 - our own names
                 list(columns.values()),
             )
+            connection.execute(f"{ALL_TAGS} AND history.id = ?", [cursor.lastrowid])
         assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always sets it
         return cursor.lastrowid
 
@@ -158,17 +172,23 @@ class HistoryStore:
 
     def page(self, wanted: HistoryFilter, *, page: int, size: int) -> tuple[list[StoredRow], int]:
         """One page of matching rows, newest first, and how many match altogether."""
-        condition, parameters = wanted.where()
+        is_frequent = self._is_frequent(wanted.tag)
+        condition, parameters = wanted.where(is_frequent_tag=is_frequent)
         total = self._count(condition, parameters)
-        sql = (
-            f"SELECT {_BRIEF} FROM {_JOINED} WHERE {condition}"  # noqa: S608 - our own words
-            f" {_NEWEST_FIRST} LIMIT ? OFFSET ?"
+        ids = f"SELECT id FROM listed_runs WHERE {condition} {_NEWEST_FIRST} LIMIT ? OFFSET ?"  # noqa: S608 - our own words
+        rows = self._database.rows(
+            f"SELECT {_BRIEF} FROM {_JOINED} WHERE id IN ({ids}) {_NEWEST_FIRST}",  # noqa: S608
+            [*parameters, size, page * size],
         )
-        rows = self._database.rows(sql, [*parameters, size, page * size])
         return [checked(row) for row in rows], total
 
+    def _is_frequent(self, tag: str | None) -> bool:
+        sql = "SELECT COUNT(*) FROM (SELECT 1 FROM run_tags WHERE tag = ? LIMIT ?)"
+        row = self._database.row(sql, [tag, _FREQUENT]) if tag is not None else None
+        return row is not None and row[0] == _FREQUENT
+
     def _count(self, condition: str, parameters: Sequence[object]) -> int:
-        sql = f"SELECT COUNT(*) FROM {_JOINED} WHERE {condition}"  # noqa: S608 - our own words
+        sql = f"SELECT COUNT(*) FROM listed_runs WHERE {condition}"  # noqa: S608 - our own words
         row = self._database.row(sql, parameters)
         return int(row[0]) if row else 0
 
@@ -217,16 +237,11 @@ class HistoryStore:
 
     def facets(self) -> HistoryFacets:
         newest = self._database.rows(
-            "SELECT profile_id, profile_name, MAX(id) FROM history JOIN runs USING (run_id)"
-            " GROUP BY profile_id"
+            "SELECT profile_id, profile_name FROM history JOIN runs USING (run_id) WHERE id IN"
+            " (SELECT MAX(id) FROM listed_runs GROUP BY profile_id)"
         )
-        regions = self._database.rows(
-            "SELECT DISTINCT region FROM history JOIN runs USING (run_id) ORDER BY region"
-        )
-        tags = self._database.rows(
-            f"SELECT DISTINCT value FROM history JOIN runs USING (run_id), {EACH_TAG}"  # noqa: S608
-            " WHERE typeof(value) = 'text' ORDER BY value"
-        )
+        regions = self._database.rows("SELECT DISTINCT region FROM listed_runs ORDER BY region")
+        tags = self._database.rows("SELECT DISTINCT tag FROM run_tags ORDER BY tag")
         named = [
             (row["profile_id"], row["profile_name"])
             for row in newest
@@ -241,8 +256,9 @@ class HistoryStore:
     def requests_since(self, instant: datetime) -> int:
         row = self._database.row(
             "SELECT TOTAL(sent) FROM history JOIN runs USING (run_id)"
-            " WHERE started_at >= ? AND typeof(sent) = 'integer' AND sent BETWEEN 0 AND ?",
-            [wire_time(instant), MAX_COUNT],
+            " WHERE created_at >= ? AND started_at >= ?"
+            " AND typeof(sent) = 'integer' AND sent BETWEEN 0 AND ?",
+            [wire_time(instant), wire_time(instant), MAX_COUNT],
         )
         return int(row[0]) if row else 0
 

@@ -60,6 +60,9 @@ class Leases:
     def close(self) -> None:
         self._closing.set()
 
+    async def until_closed(self) -> None:
+        await self._closing.wait()
+
 
 async def _first(event: asyncio.Event, seconds: float) -> None:
     try:

@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from checks.pages import blocks
 from tests.unit.server.capture_sources.sftp_server import HOST_KEY, PASSWORD, USER_KEY
 from tm_cli.errors import ConfigurationError
 from tm_cli.server.capture_sources import configuration
@@ -23,7 +24,12 @@ user = "ada"
 password_env = "SFTP_PASSWORD"
 host_key = "{KNOWN}"
 """
-ENVIRON = {"LOGS_ID": "AKIASECRET", "LOGS_SECRET": "wJalrXUtnFEMI", "SFTP_PASSWORD": PASSWORD}
+OF_THE_PAGE = {"LOGS_KEY_ID": "AKIA", "LOGS_SECRET_KEY": "x"}
+ENVIRON = OF_THE_PAGE | {
+    "LOGS_ID": "AKIASECRET",
+    "LOGS_SECRET": "wJalrXUtnFEMI",
+    "SFTP_PASSWORD": PASSWORD,
+}
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ def test_sources_get_their_credentials_from_variables(read):
         22,
         PASSWORD,
     )
-    assert not any(value in f"{s3!r} {sftp!r}" for value in ENVIRON.values())
+    assert not any(value in f"{s3!r} {sftp!r}" for value in ENVIRON.values() if len(value) > 4)
 
 
 def test_files_are_looked_up_next_to_the_configuration(read, tmp_path):
@@ -65,6 +71,12 @@ def test_files_are_looked_up_next_to_the_configuration(read, tmp_path):
     assert source.host_keys.match("sftp.example", "", 22)[0]
     with pytest.raises(ConfigurationError, match=r"private_key_file: .*id: Unable to decrypt"):
         read(own.replace('"pass"', '"hunter2"'))
+
+
+def test_the_example_of_the_page_is_a_usable_file(read, tmp_path):
+    [example] = [block.text for block in blocks("toml") if "[sources." in block.text]
+    (tmp_path / "id_ed25519").write_bytes(USER_KEY.export_private_key())
+    assert [source.kind for source in read(example)] == ["S3", "SFTP"]
 
 
 def changed(text, old, new):
