@@ -242,12 +242,11 @@ def examine(
     found: dict[str, Any] = {}
     for key, name in written.items():
         if key in known:
+            read = partial(_read, readers[key], name)
             try:
-                found[key] = _read(readers[key], name, document[name])
+                found[key] = read(document[name])
             except InvalidDocument as problem:
-                problems += _all_problems(
-                    partial(_read, readers[key], name), document[name], problem
-                )
+                problems += _all_problems(read, key, document[name], problem)
     problems += _check_placeholders(found, written)
     gate = document.get("gate") if "gate" in found else None
     problems += contradictions(found, gate=gate or {})
