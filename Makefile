@@ -2,7 +2,7 @@
 # Without make: python scripts/dev.py demo
 PYTHON ?= python3
 
-.PHONY: demo test coverage lint format docs bench soak setup
+.PHONY: demo test coverage lint format docs bench fuzz soak setup
 
-demo test coverage lint format docs bench soak setup:
+demo test coverage lint format docs bench fuzz soak setup:
 	@$(PYTHON) scripts/dev.py $@ $(ARGS)

@@ -66,6 +66,7 @@ TASKS: dict[str, list[list[str]]] = {
         ["benchmarks/engine.py"],
         ["benchmarks/distributed.py"],
     ],
+    "fuzz": [["tests/unit/server/contract/fuzzing.py"]],
     "soak": [
         ["tests/simulation/soak/kills_at_random.py"],
         ["tests/simulation/soak.py"],

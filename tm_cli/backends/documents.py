@@ -72,10 +72,12 @@ def examine_document(
         return [Problem(problem.message.replace(str(path), "the file"))]
     found: list[ValueError] = []
     try:
-        found += check(_parse_whole(text, as_text, found, is_json=path.suffix.lower() == ".json"))
+        document = _parse_whole(text, as_text, found, is_json=path.suffix.lower() == ".json")
+        known = {getattr(problem, "path", ()) for problem in found} - {()}
+        found += [each for each in check(document) if getattr(each, "path", ()) not in known]
     except ValueError as problem:
         found = [problem]
-    return list(_placed(found, text))
+    return sorted(_placed(found, text), key=lambda each: (each.line or 0, each.column or 0))
 
 
 def _parse_whole(

@@ -77,7 +77,7 @@ class _Root(LazyGroup):
         "agent": Entry(
             "tm_cli.commands.agent", "Generate load for a server on another machine.", _SERVER
         ),
-        "mcp": Entry("tm_cli.commands.mcp", "Serve the gate to AI assistants (MCP).", _SERVER),
+        "mcp": Entry("tm_cli.commands.mcp", "Serve gates and API to AI assistants (MCP).", _SERVER),
         "auth": Entry("tm_cli.commands.auth.app", "Store, check and remove API keys.", _SETUP),
         "init": Entry(
             "tm_cli.commands.init.app", "Set up a gate: profile, settings, CI pipeline.", _SETUP

@@ -85,7 +85,7 @@ def published_data(structure: Mapping[str, Any]) -> Any:
 def published_texts(structure: Mapping[str, Any]) -> Iterator[str]:
     """Yield what TrafficMorph's own server answers, a list item by item, and then our notes."""
     found = published_data(structure)
-    yield from map(to_json, found if isinstance(found, list) else [found])
+    yield from map(to_json, found if isinstance(found, list) and found else [found])
     yield "\n".join([*structure["messages"], structure["caution"]])
 
 

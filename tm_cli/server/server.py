@@ -100,7 +100,7 @@ OPERATIONS = [
 
 
 def create_app(services: Services) -> Starlette:
-    api = Mount("/api/v1", app=Router(OPERATIONS, redirect_slashes=False))
+    api = Mount("/api/v1", app=Router(_fixed_first(OPERATIONS), redirect_slashes=False))
     app = Starlette(
         routes=[
             api,
@@ -120,6 +120,19 @@ def create_app(services: Services) -> Starlette:
     return app
 
 
+def _fixed_first(routes: Sequence[Route]) -> list[Route]:
+    """The routes so that `history/filters` is never read as a history id, whatever the method."""
+    fixed = [route for route in routes if not route.param_convertors]
+    other_methods = [Route(path, _refuse_method) for path in {route.path for route in fixed}]
+    for route in other_methods:
+        route.methods = None
+    return [*fixed, *other_methods, *(route for route in routes if route.param_convertors)]
+
+
+async def _refuse_method(request: Request) -> Response:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
+
+
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - registered for it
     return refusal_response(error)
@@ -135,8 +148,9 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     """The methods of a path, which several routes share; the framework names those of one."""
-    routes = [route for route in OPERATIONS if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in routes for method in route.methods or ()})
+    known = [route for route in OPERATIONS if route.matches(request.scope)[0] is not Match.NONE]
+    fixed = [route for route in known if not route.param_convertors]
+    return sorted({method for route in fixed or known for method in route.methods or ()})
 
 
 async def _broken(request: Request, error: Exception) -> Response:
@@ -259,6 +273,7 @@ class EmbeddedServer:
                 concurrent_runs=quota.concurrent_runs,
                 look=judge.look,
                 max_rps=quota.max_rps,
+                monthly_requests=quota.monthly_requests,
             ),
             targets=targets,
             locustfiles=Locustfiles(

@@ -45,7 +45,8 @@ def schema_text() -> str:
 
 
 def _value(definition: Definition) -> Schema:
-    return _VALUES[definition.read.__name__]
+    """What a setting takes; of a reader that is not known here, any value that a file can have."""
+    return _VALUES.get(definition.read.__name__, {"type": ["string", "number", "array"]})
 
 
 def _verdicts() -> Schema:
@@ -81,6 +82,7 @@ _VALUES: dict[str, Schema] = {
     "_checks": any_of(_TEXT, {"type": "array", "items": text(), "minItems": 1}),
     "_on_interrupt": words(tuple(InterruptAction)),
     "_text": any_of(_TEXT, {"type": "array", "items": text(), "minItems": 1}),
+    "read": {"type": ["integer", "string"]},
     "_commit": text(pattern=r"^\s*[0-9a-fA-F]{7,64}\s*$"),
     "parse_context_name": text(pattern=r"^\s*[A-Za-z0-9][A-Za-z0-9._-]{0,63}\s*$"),
 }

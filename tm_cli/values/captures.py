@@ -126,7 +126,11 @@ def _document(line: bytes) -> Mapping[str, Any]:
 def _explained(problem: Exception) -> str:
     if isinstance(problem, json.JSONDecodeError):
         return f"{problem.msg} at character {problem.pos + 1}"
-    return "it is nested too deeply" if isinstance(problem, RecursionError) else str(problem)
+    return (
+        "it is nested too deeply"
+        if isinstance(problem, RecursionError)
+        else "a number in it has too many digits"
+    )
 
 
 def _seconds(value: Any) -> float:

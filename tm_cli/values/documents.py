@@ -260,7 +260,8 @@ class _Reader:
             if key in own or (is_merge and merged is not None):
                 mark = key_node.start_mark
                 said = f"duplicate key {sanitize(key, longest=40)!r}"
-                self._report(InvalidDocument(said, line=mark.line + 1, column=mark.column + 1))
+                place = mark.line + 1, mark.column + 1
+                self._report(InvalidDocument(said, (*path, key), line=place[0], column=place[1]))
             elif is_merge:
                 merged = self._merged(value_node, path)
             else:

@@ -242,12 +242,11 @@ def examine(
     found: dict[str, Any] = {}
     for key, name in written.items():
         if key in known:
+            read = partial(_read, readers[key], name)
             try:
-                found[key] = _read(readers[key], name, document[name])
+                found[key] = read(document[name])
             except InvalidDocument as problem:
-                problems += _all_problems(
-                    partial(_read, readers[key], name), document[name], problem
-                )
+                problems += _all_problems(read, key, document[name], problem)
     problems += _check_placeholders(found, written)
     gate = document.get("gate") if "gate" in found else None
     problems += contradictions(found, gate=gate or {})
@@ -283,26 +282,31 @@ MOST_PROBLEMS = 50
 """Problems of one key that are told."""
 
 
+_HARMLESS = {"points": [0, 0], "steps": {"request": "GET /"}}
+"""What takes the place of an item of a list that must have some."""
+
+
 def _all_problems(
-    read: Callable[[Any], Any], value: Any, first: InvalidDocument
+    read: Callable[[Any], Any], key: str, value: Any, first: InvalidDocument
 ) -> list[InvalidDocument]:
     """Return all problems of a value: each place that has one is left out, and the rest read.
 
     A problem above such a place may be a consequence of that, and is not told.
     """
-    found, left_out = [first], set[KeyPath]()
-    problem = first
+    found, problem = [first], first
+    left_out = set[KeyPath]()
+    harmless = _HARMLESS.get(key)
     while len(found) < MOST_PROBLEMS:
-        place = _original(value, left_out, problem.path[1:])
+        place = _original(value, left_out, problem.path[1:], harmless)
         if not place or place in left_out:
             break
         left_out.add(place)
         try:
-            read(_without(value, left_out))
+            read(_without(value, left_out, harmless))
             break
         except InvalidDocument as next_one:
             problem = next_one
-        at = _original(value, left_out, problem.path[1:])
+        at = _original(value, left_out, problem.path[1:], harmless)
         if not any(each[: len(at)] == at for each in left_out):
             path = (*problem.path[:1], *at)
             told = str(problem).removeprefix(format_path(problem.path))
@@ -311,27 +315,35 @@ def _all_problems(
     return found
 
 
-def _without(value: Any, left_out: Collection[KeyPath], at: KeyPath = ()) -> Any:
+def _without(
+    value: Any, left_out: Collection[KeyPath], harmless: Any = None, at: KeyPath = ()
+) -> Any:
     match value:
         case dict():
             items = ((key, (*at, key), each) for key, each in value.items())
             return {
-                key: _without(each, left_out, path)
+                key: _without(each, left_out, None, path)
                 for key, path, each in items
                 if path not in left_out
             }
         case list():
-            paths = (((*at, number), each) for number, each in enumerate(value))
-            return [_without(each, left_out, path) for path, each in paths if path not in left_out]
+            found = []
+            for number, each in enumerate(value):
+                path = (*at, number)
+                if path not in left_out:
+                    found.append(_without(each, left_out, None, path))
+                elif harmless is not None:
+                    found.append(harmless)
+            return found
     return value
 
 
-def _original(value: Any, left_out: Collection[KeyPath], path: KeyPath) -> KeyPath:
+def _original(value: Any, left_out: Collection[KeyPath], path: KeyPath, harmless: Any) -> KeyPath:
     """Return a path in the value for a path in what is left of it."""
     at: KeyPath = ()
     for step in path:
         try:
-            if isinstance(value, list) and isinstance(step, int):
+            if isinstance(value, list) and isinstance(step, int) and (at or harmless is None):
                 step = [n for n in range(len(value)) if (*at, n) not in left_out][step]
             value = value[step]
         except (LookupError, TypeError):  # about something that is not there
@@ -423,7 +435,7 @@ def _one_of(words: tuple[str, ...], *, any_case: bool = True) -> Callable[[Any],
         word = value.upper() if any_case and isinstance(value, str) else value
         if word not in words:
             raise expected(value, f"one of {', '.join(words)}" if words[1:] else words[0])
-        return str(value)
+        return str(word)
 
     return read
 
@@ -508,7 +520,7 @@ def _point(index: int, point: Any) -> dict[str, float]:
 
 def _check_curve(found: Mapping[str, Any]) -> Iterator[InvalidDocument]:
     for index, point in enumerate(found.get("points") or ()):
-        if point["x"] > found.get("duration", LONGEST):
+        if point["x"] > (found.get("duration") or LONGEST):
             yield InvalidDocument(
                 f"points[{index}] is at {point['x']:g}s, beyond the duration", ("points", index)
             )

@@ -18,8 +18,8 @@ from tm_cli.commands.profiles.field_options import FieldOptions
 from tm_cli.commands.profiles.files import Paths, Recursive
 from tm_cli.commands.profiles.files import app as files_app
 from tm_cli.commands.shared.lists import ListOptions, ListView, show_list
-from tm_cli.errors import OutputError, UsageError
-from tm_cli.runtime.files import write_atomic
+from tm_cli.completion.candidates import complete_profiles
+from tm_cli.errors import UsageError
 from tm_cli.values.durations import format_duration
 from tm_cli.values.placeholders import placeholders
 from tm_cli.values.text import sanitize
@@ -92,36 +92,45 @@ def get(session: CommandContext, profile: options.Profile) -> int:
 @with_session
 def export(
     session: CommandContext,
-    profile: options.Profile,
+    profile: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PROFILE]",
+            autocompletion=complete_profiles,
+            help="Profile id, name, or path to a profile document.",
+        ),
+    ] = None,
+    all_profiles: Annotated[
+        bool, typer.Option("--all", help="Export each profile, to a file of its own.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE",
-            help="File to write to, .json or .yaml. [standard output]",
+            metavar="FILE|DIR",
+            help="File to write to, .json or .yaml; with --all, a directory. [standard output]",
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --all, overwrite files that differ.")
+    ] = False,
 ) -> int:
-    """Export a profile as a portable document.
+    """Export a profile as a portable document, or all of them to a directory.
 
     tm profiles export checkout -o checkout.yaml
-    """
-    if output is not None and output.suffix.lower() not in {".json", ".yaml", ".yml"}:
-        raise UsageError(f"--output: {output} ends neither in .json nor in .yaml")
-    document = session.client.export_profile(_stored(session, profile).profile_id)
-    if output is None:
-        from tm_cli.render.formats.json_document import to_json
 
-        session.terminal.write_result(to_json(document))
-        return 0
-    path = session.context.cwd / output
-    try:
-        write_atomic(path, _serialised(document, path))
-    except OSError as problem:
-        raise OutputError(f"cannot write {output}: {problem.strerror}") from None
-    session.note(f"tm: wrote {output}")
-    return 0
+    tm profiles export --all -o profiles/
+    """
+    from tm_cli.commands.profiles import exporting
+
+    if all_profiles:
+        if profile is not None or output is None:
+            raise UsageError("--all takes no PROFILE, and --output names its directory")
+        return exporting.export_all(session, output, force=force)
+    if profile is None:
+        raise UsageError("export needs a PROFILE, or --all")
+    return exporting.export(session, _stored(session, profile).profile_id, output)
 
 
 @app.command("import")
@@ -279,14 +288,6 @@ def _stored(session: CommandContext, text: str) -> ProfileRef:
 def _without_secret(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out the callback secret, which signs messages in the server's name."""
     return {key: value for key, value in document.items() if key != "callbackSecret"}
-
-
-def _serialised(document: dict[str, Any], path: Path) -> str:
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        from tm_cli.values.documents import to_yaml
-
-        return to_yaml(document)
-    return jsonlib.dumps(document, indent=2) + "\n"
 
 
 def _describe(profile: Profile) -> str:

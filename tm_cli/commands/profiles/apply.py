@@ -59,10 +59,10 @@ class Result:
 
     def line(self) -> str:
         number = "" if self.profile_id is None else f" ({self.profile_id})"
-        source = "" if self.file is None else f"  {sanitize(self.file)}:"
+        source = "" if self.file is None else f"{sanitize(self.file)}: "
         keys = ", ".join(dict.fromkeys(sanitize(each.top) for each in self.changed))
         reason = self.problem or keys
-        text = f"{self.action:<10}{source} {sanitize(self.name)}{number}"
+        text = f"{self.action:<10} {source}{sanitize(self.name)}{number}"
         return text + (f": {reason}" if reason else "")
 
 
@@ -103,7 +103,7 @@ def apply(session: CommandContext, paths: Sequence[str], choice: Choice) -> int:
     deletions = [partial(_delete, session, each, results, choice) for each in surplus]
     error = _work(session, [*writes, *deletions], results)
     left = len(examined) + len(surplus) - len(results)
-    summary = _summary(results, left)
+    summary = _summary(results, left, dry_run=choice.dry_run)
     failed = sum(1 for each in results if each.problem is not None)
     if error is None and failed:
         error = TmError(f"{failed} of {len(results)} failed: {summary}", code="incomplete")
@@ -236,10 +236,12 @@ def _list(profiles: Sequence[ProfileSummary]) -> str:
     return f"{len(profiles)} profile{'s' * (len(profiles) > 1)} that no file names: {shown}"
 
 
-def _summary(results: Sequence[Result], left: int) -> str:
+def _summary(results: Sequence[Result], left: int, *, dry_run: bool) -> str:
     counts = Counter(each.action for each in results)
-    parts = [f"{count} {action}" for action, count in counts.items()]
-    return ", ".join(parts + [f"{left} not tried"] * bool(left))
+    verbs = ("create", "update", "delete")
+    parts = [f"{count} {'to ' * (word in verbs)}{word}" for word, count in counts.items()]
+    parts += [f"{left} not tried"] * bool(left)
+    return ", ".join(parts) + "; nothing was changed" * dry_run
 
 
 def _data(results: Sequence[Result], examined: Sequence[Examined]) -> dict[str, Any]:

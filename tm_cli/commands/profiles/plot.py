@@ -19,10 +19,11 @@ from tm_cli.commands.shared.profile_argument import (
     require_load,
     resolve_profile,
 )
-from tm_cli.errors import Refused, UsageError
+from tm_cli.errors import ConfigurationError, Refused, UsageError
 from tm_cli.render.planned_load import PlannedLoad, draw_load, sampled
 from tm_cli.values.text import as_number, sanitize
 
+LARGEST_RATE = 1e9
 SAMPLES = 200
 """Values of the curve in JSON."""
 
@@ -84,6 +85,11 @@ def _load(
 ) -> PlannedLoad:
     if mode not in INTERPOLATIONS:
         raise Refused(f"{sanitize(about['name'])} has the unknown interpolation {sanitize(mode)!r}")
+    if max(rate for _, rate in points) > LARGEST_RATE:
+        raise ConfigurationError(
+            f"{sanitize(about['name'])} cannot be drawn: no server sends more than "
+            f"{LARGEST_RATE:,.0f} requests per second"
+        )
     return PlannedLoad(
         name=sanitize(about["name"]),
         points=tuple(points),

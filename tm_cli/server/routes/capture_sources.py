@@ -22,7 +22,7 @@ async def list_capture_sources(request: Request) -> Response:
 
 async def list_capture_source_files(request: Request) -> Response:
     """The newest captures of a source; `limit` is clamped to what is allowed."""
-    limit = whole_number(request.query_params.get("limit", str(_DEFAULT_LIMIT)), "limit")
+    limit = whole_number(request.query_params.get("limit", str(_DEFAULT_LIMIT)), "limit", bits=32)
     limit = min(max(limit, 1), _MAX_LIMIT)
     files = await Services.of(request).capture_sources.files(path_id(request), limit)
     return JSONResponse(

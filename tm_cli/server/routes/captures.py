@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, BinaryIO, TypeVar
@@ -33,11 +33,14 @@ _MEGABYTE = 1024 * 1024
 _MOST_FORM_BYTES = LARGEST_CAPTURE + 2 * _MEGABYTE
 """The file, and around it the selections and what separates the parts."""
 _PIECE = 256 * 1024
-_ANALYSES = ThreadPoolExecutor(1, thread_name_prefix="captures")
-"""One at a time, so that the memory of several is not needed at once."""
+_ONE_AT_A_TIME = threading.Lock()
+"""The memory of several analyses is not needed at once."""
 
-Method = Annotated[str, StringConstraints(max_length=100)]
-Skeleton = Annotated[str, StringConstraints(max_length=10_000)]
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of clients' mistakes
+
+_NotBlank = Field(json_schema_extra={"minLength": 1})
+Method = Annotated[str, StringConstraints(max_length=100), _NotBlank]
+Skeleton = Annotated[str, StringConstraints(max_length=10_000), _NotBlank]
 T = TypeVar("T")
 
 
@@ -68,7 +71,7 @@ class RemoteBody(Wire):
     """The body of `POST /captures/analyse-remote`."""
 
     source_id: Id
-    path: Annotated[str, StringConstraints(max_length=4096)]
+    path: Annotated[str, StringConstraints(max_length=4096), _NotBlank]
 
 
 class RemoteImportBody(RemoteBody):
@@ -79,28 +82,28 @@ class RemoteImportBody(RemoteBody):
 
 async def analyse(request: Request) -> Response:
     async with _form(request) as form:
-        return JSONResponse(await _in_turn(_analysis, _file(form)))
+        return JSONResponse(await _in_turn(request, _analysis, _file(form)))
 
 
 async def import_capture(request: Request) -> Response:
     """Make profiles of the selected groups, all or none."""
     async with _form(request) as form:
         file, selections = _file(form), _selections(request, form)
-        return await _imported_response(Services.of(request), file, selections)
+        return await _imported_response(request, file, selections)
 
 
 async def analyse_remote(request: Request) -> Response:
     body = await read_model(request, RemoteBody)
     sources = Services.of(request).capture_sources
     async with sources.open_capture(body.source_id, body.path, "analyse stream") as file:
-        return JSONResponse(await _in_turn(_analysis, file))
+        return JSONResponse(await _in_turn(request, _analysis, file))
 
 
 async def import_remote(request: Request) -> Response:
     body = await read_model(request, RemoteImportBody)
     sources = Services.of(request).capture_sources
     async with sources.open_capture(body.source_id, body.path, "import stream") as file:
-        return await _imported_response(Services.of(request), file, body.selections)
+        return await _imported_response(request, file, body.selections)
 
 
 @asynccontextmanager
@@ -113,15 +116,19 @@ async def _form(request: Request) -> AsyncIterator[FormData]:
         request.headers, _limited(request), max_files=1, max_fields=10, max_part_size=_MEGABYTE
     )
     try:
-        form = await parser.parse()
+        yield await _parsed(parser)
+    finally:
+        for file in parser._files_to_close_on_error:  # noqa: SLF001 - also of parts without end
+            file.close()
+
+
+async def _parsed(parser: MultiPartParser) -> FormData:
+    try:
+        return await parser.parse()
     except MultiPartException as problem:
         raise Refusal(f"The body is not valid multipart/form-data: {problem.message}") from None
     except ClientDisconnect:
         raise Refusal("The body is incomplete: its client has gone") from None
-    try:
-        yield form
-    finally:
-        await form.close()
 
 
 async def _limited(request: Request) -> AsyncGenerator[bytes, None]:
@@ -163,21 +170,60 @@ def _selections(request: Request, form: FormData) -> Selections:
         raise Refusal(f"selections: {reason}") from None
 
 
-async def _in_turn(work: Callable[[Iterator[bytes]], T], file: BinaryIO) -> T:
-    """Do what takes long in a thread, with the pieces of a file; stop when the client has gone."""
+async def _in_turn(request: Request, work: Callable[[Iterator[bytes]], T], file: BinaryIO) -> T:
+    """Do in a thread what takes long, with the pieces of a file.
+
+    Raises `Refusal` for a file that is no capture, and as soon as the client has gone or the server
+    is stopping; then the thread ends soon, or with the process.
+    """
     is_over = threading.Event()
     loop = asyncio.get_running_loop()
+    working: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        with _ONE_AT_A_TIME:
+            try:
+                finish = partial(working.set_result, work(_pieces(file, is_over)))
+            except BaseException as problem:  # is raised where it is waited for
+                finish = partial(working.set_exception, problem)
+        with suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(finish)
+
+    threading.Thread(target=run, name="capture", daemon=True).start()
+    ends: list[asyncio.Future[None]] = [
+        asyncio.create_task(_left(request)),
+        asyncio.create_task(Services.of(request).leases.until_closed()),
+    ]
     try:
-        return await loop.run_in_executor(_ANALYSES, work, _pieces(file, is_over))
+        waited: list[asyncio.Future[Any]] = [working, *ends]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Refusal("The server is stopping, or its client has gone", status=503)
+        return working.result()
     except UnusableCapture as problem:
         raise Refusal(f"The capture cannot be read: {problem}") from None
     finally:
         is_over.set()
+        working.add_done_callback(lambda ended: ended.exception())  # which was asked for then
+        for end in ends:
+            end.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client has gone; the body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Abandoned(Exception):
+    """Nothing waits for the result."""
 
 
 def _pieces(file: BinaryIO, is_over: threading.Event) -> Iterator[bytes]:
     while not is_over.is_set() and (piece := file.read(_PIECE)):
         yield piece
+    if is_over.is_set():
+        raise _Abandoned
 
 
 def _analysis(pieces: Iterator[bytes]) -> dict[str, Any]:
@@ -192,15 +238,13 @@ class _Found:
     missing: Sequence[Selection]
 
 
-async def _imported_response(
-    services: Services, file: BinaryIO, selections: Selections
-) -> Response:
+async def _imported_response(request: Request, file: BinaryIO, selections: Selections) -> Response:
     names = [each.wanted_name for each in selections.groups]
     if not selections.groups:
         found = _Found([], [])
     else:
-        found = await _in_turn(partial(_found, selections.groups, names), file)
-    created, warnings = _stored(services, found)
+        found = await _in_turn(request, partial(_found, selections.groups, names), file)
+    created, warnings = _stored(Services.of(request), found)
     return JSONResponse(
         {
             "createdProfiles": [{"profileId": each, "name": name} for each, name in created],

@@ -24,7 +24,6 @@ from tm_cli.server.web.services import Services, path_id, whole_number
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
-_MAX_PAGE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +43,21 @@ def read_listing(query: QueryParams) -> Listing:
         region=query.get("region") or None,
         verdict=query.get("autoVerdict") or None,
         tag=query.get("tag") or None,
+        run_id_prefix=query.get("runId") or None,
         created_from=_instant(query, "from"),
         created_to=_instant(query, "to"),
     )
-    page = _number(query, "page") or 0
-    if not 0 <= page <= _MAX_PAGE:
-        raise Refusal("page must not be negative, nor above 2147483647")
-    size = _number(query, "size")
+    page = _number(query, "page", bits=32) or 0
+    if page < 0:
+        raise Refusal("page must not be negative")
+    size = _number(query, "size", bits=32)
     clamped = DEFAULT_SIZE if size is None else min(max(size, 1), MAX_SIZE)
     return Listing(wanted, page, clamped)
 
 
-def _number(query: QueryParams, name: str) -> int | None:
+def _number(query: QueryParams, name: str, *, bits: int = 64) -> int | None:
     text = query.get(name)
-    return whole_number(text, name) if text else None
+    return whole_number(text, name, bits=bits) if text else None
 
 
 def _instant(query: QueryParams, name: str) -> datetime | None:
@@ -166,7 +166,22 @@ def summary(row: StoredRow) -> dict[str, Any]:
         "againstUrl": row["against_url"],
         "latencyQuantiles": row["latency_quantiles"],
         "loadFingerprint": row["fingerprint"],
+        "latencyChanges": _latency_changes(row["auto_compare_snapshot"]),
     }
+
+
+_QUANTILES = ("p50", "p95", "p99")
+
+
+def _latency_changes(snapshot: str | None) -> dict[str, float] | None:
+    """Return the changes in percent since what the run was compared with; None: nothing."""
+    items = json.loads(snapshot).get("comparisons") if snapshot else None
+    changes: dict[str, float] = {}
+    for item in items if isinstance(items, list) else ():
+        name, change = item.get("metric"), item.get("change")
+        if name in _QUANTILES and isinstance(change, int | float):
+            changes.setdefault(name, change)
+    return changes or None
 
 
 def detail(row: StoredRow) -> dict[str, Any]:

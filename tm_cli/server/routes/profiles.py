@@ -72,7 +72,7 @@ _LEFT_OUT_IF_UNSET = (
     *("steps", "checks", "cookies", "followRedirects"),
     *("data", "clientCertificate", "httpVersion", "locustfile"),
 )
-_NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
+NEVER_INSIDE = ("initScript", "cleanupScript", "variablesSetIds", "region")
 
 
 class PortableBody(ProfileBody):
@@ -88,7 +88,7 @@ class PortableBody(ProfileBody):
 def export_document(fields: ProfileFields) -> dict[str, Any]:
     document: dict[str, Any] = {"_format": FORMAT}
     for key, value in fields.to_wire().items():
-        if key not in _NEVER_INSIDE:
+        if key not in NEVER_INSIDE:
             document[_document_name(key)] = value
     for key in _LEFT_OUT_IF_UNSET:
         if document[key] in (None, ()):
@@ -115,7 +115,7 @@ def read_document(document: Any) -> tuple[PortableBody, list[str]]:
     plain = {
         key: value
         for key, value in document.items()
-        if key != "schedule" and key not in _NEVER_INSIDE
+        if key != "schedule" and key not in NEVER_INSIDE
     }
     body = validated(PortableBody, plain)
     schedule, warnings = _read_schedule(document.get("schedule"), looping=bool(body.loop))

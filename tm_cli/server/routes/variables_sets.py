@@ -25,7 +25,7 @@ class CreateBody(Wire):
 
     name: Name
     mode: Mode
-    csv_content: Annotated[str, Field(json_schema_extra={"minLength": 1})]
+    csv_content: Annotated[str, Field(json_schema_extra={"minLength": 1, "format": "csv"})]
 
 
 class RenameBody(Wire):

@@ -13,11 +13,9 @@ from tm_cli.runtime.clock import Clock
 from tm_cli.server.runs.progress import RunOutcome
 from tm_cli.server.runs.results import Results, SideResults, script_stats, secondary_stats
 from tm_cli.server.store.database import Database
+from tm_cli.server.store.schema import ALL_TAGS
 from tm_cli.server.store.stored_rows import StoredRow, checked
 from tm_cli.server.validation import MAX_COUNT, wire_time
-
-EACH_TAG = "json_each(CASE WHEN typeof(tags) = 'text' AND json_valid(tags) THEN tags ELSE '[]' END)"
-"""The tags of a row as a table; tags that are damaged are none, and no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +27,44 @@ class HistoryFilter:
     region: str | None = None
     verdict: str | None = None
     tag: str | None = None
+    run_id_prefix: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
 
-    def where(self) -> tuple[str, list[object]]:
+    def query(self) -> tuple[str, list[object]]:
+        """Return where the ids of the rows come from, and the parameters of that."""
+        prefix = self.run_id_prefix
         terms: list[tuple[str, object | None]] = [
             ("profile_id = ?", self.profile_id),
             ("triggered_by = ?", self.triggered_by),
             ("region = ?", self.region),
             ("auto_verdict = ?", self.verdict),
-            (f"EXISTS (SELECT 1 FROM {EACH_TAG} WHERE value = ?)", self.tag),  # noqa: S608
-            ("created_at >= ?", wire_time(self.created_from) if self.created_from else None),
-            ("created_at <= ?", wire_time(self.created_to) if self.created_to else None),
+            ("tag = ?", self.tag),
+            (f"id IN ({_RUN_ID} >= ?)", prefix),
+            (f"id IN ({_RUN_ID} < ?)", None if prefix is None else f"{prefix}{_LAST}"),
+            (f"{self._time} >= ?", wire_time(self.created_from) if self.created_from else None),
+            (f"{self._time} <= ?", wire_time(self.created_to) if self.created_to else None),
         ]
         asked = [(sql, value) for sql, value in terms if value is not None]
         condition = " AND ".join(sql for sql, _ in asked) or "TRUE"
-        return condition, [value for _, value in asked]
+        # the index of tags has the order of the list, so that few rows of a tag are read
+        is_more = any(value is not None for _, value in terms[:4])
+        tables = "run_tags CROSS JOIN listed_runs USING (id)" if is_more else "run_tags"
+        source = "listed_runs" if self.tag is None else tables
+        return f"FROM {source} WHERE {condition}", [value for _, value in asked]
 
+    @property
+    def order(self) -> str:
+        """Return how the ids are ordered, newest first."""
+        return f"ORDER BY {self._time} DESC, id DESC"
+
+    @property
+    def _time(self) -> str:
+        return "created_at" if self.tag is None else "listed_at"
+
+
+_RUN_ID = "SELECT id FROM history WHERE run_id"
+_LAST = "\U0010ffff"
 
 _JOINED = "history JOIN runs USING (run_id)"
 _COMPARED = """
@@ -112,6 +131,7 @@ class HistoryStore:
                 f"INSERT INTO history ({names}) VALUES ({marks})",  # noqa: S608 - our own names
                 list(columns.values()),
             )
+            connection.execute(f"{ALL_TAGS} AND history.id = ?", [cursor.lastrowid])
         assert cursor.lastrowid is not None  # noqa: S101 - an INSERT always sets it
         return cursor.lastrowid
 
@@ -124,13 +144,14 @@ class HistoryStore:
         ).fetchone()
         return max(wire_time(self._clock.now()), newest[0] if newest else "")
 
-    def add_notes(self, history_id: int, notes: Sequence[str]) -> None:
-        """Add notes about what was done after the end of the run."""
+    def set_script_notes(self, history_id: int, notes: Sequence[str]) -> None:
+        """Keep what scripts have written and what has failed around a run; nothing judges it."""
         with self._database.transaction() as connection:
-            connection.executemany(
-                "UPDATE history SET notes = json_insert(notes, '$[#]', ?)"
-                " WHERE id = ? AND json_valid(notes)",
-                [(note, history_id) for note in notes],
+            connection.execute(
+                "UPDATE history SET script_stats ="
+                " json_set(coalesce(script_stats, '{}'), '$.notes', json(?))"
+                " WHERE id = ? AND json_valid(coalesce(script_stats, '{}'))",
+                [json.dumps(list(notes)), history_id],
             )
 
     def set_verdict(self, history_id: int, verdict: StoredVerdict) -> bool:
@@ -158,19 +179,14 @@ class HistoryStore:
 
     def page(self, wanted: HistoryFilter, *, page: int, size: int) -> tuple[list[StoredRow], int]:
         """One page of matching rows, newest first, and how many match altogether."""
-        condition, parameters = wanted.where()
-        total = self._count(condition, parameters)
-        sql = (
-            f"SELECT {_BRIEF} FROM {_JOINED} WHERE {condition}"  # noqa: S608 - our own words
-            f" {_NEWEST_FIRST} LIMIT ? OFFSET ?"
+        source, parameters = wanted.query()
+        total = self._database.row(f"SELECT COUNT(*) {source}", parameters)
+        ids = f"SELECT id {source} {wanted.order} LIMIT ? OFFSET ?"
+        rows = self._database.rows(
+            f"SELECT {_BRIEF} FROM {_JOINED} WHERE id IN ({ids}) {_NEWEST_FIRST}",  # noqa: S608
+            [*parameters, size, page * size],
         )
-        rows = self._database.rows(sql, [*parameters, size, page * size])
-        return [checked(row) for row in rows], total
-
-    def _count(self, condition: str, parameters: Sequence[object]) -> int:
-        sql = f"SELECT COUNT(*) FROM {_JOINED} WHERE {condition}"  # noqa: S608 - our own words
-        row = self._database.row(sql, parameters)
-        return int(row[0]) if row else 0
+        return [checked(row) for row in rows], int(total[0]) if total else 0
 
     def completed_before(self, history_id: int, profile_id: int) -> list[StoredRow]:
         """The earlier completed rows of a profile, newest first, without damaged ones."""
@@ -178,7 +194,23 @@ class HistoryStore:
             f"SELECT {_COMPARED} FROM {_JOINED}"  # noqa: S608 - our own words
             " WHERE profile_id = ? AND id < ? AND outcome = 'COMPLETED' ORDER BY id DESC"
         )
-        rows = self._database.rows(sql, [profile_id, history_id])
+        return self._undamaged(sql, [profile_id, history_id])
+
+    def comparable_before(
+        self, history_id: int, profile_id: int, fingerprint: str, most: int
+    ) -> list[StoredRow]:
+        """The same with one fingerprint, and no more than `most`: cheap for a long history."""
+        ids = (
+            "SELECT history.id FROM listed_runs CROSS JOIN history USING (id)"
+            " CROSS JOIN runs USING (run_id) WHERE listed_runs.profile_id = ? AND id < ?"
+            " AND outcome = 'COMPLETED' AND fingerprint = ?"
+            " ORDER BY listed_runs.created_at DESC, id DESC LIMIT ?"
+        )
+        sql = f"SELECT {_COMPARED} FROM {_JOINED} WHERE id IN ({ids}) ORDER BY id DESC"  # noqa: S608
+        return self._undamaged(sql, [profile_id, history_id, fingerprint, most])
+
+    def _undamaged(self, sql: str, parameters: Sequence[object]) -> list[StoredRow]:
+        rows = self._database.rows(sql, parameters)
         return [row for row in map(checked, rows) if not row["damaged"]]
 
     def unjudged(self) -> list[int]:
@@ -216,17 +248,14 @@ class HistoryStore:
         return len(found)
 
     def facets(self) -> HistoryFacets:
+        profiles = self._distinct("listed_runs", "profile_id")
         newest = self._database.rows(
-            "SELECT profile_id, profile_name, MAX(id) FROM history JOIN runs USING (run_id)"
-            " GROUP BY profile_id"
+            f"SELECT profile_id, profile_name FROM {_JOINED} WHERE id IN ("  # noqa: S608
+            f"SELECT (SELECT id FROM listed_runs WHERE profile_id = value {_NEWEST_FIRST} LIMIT 1)"
+            f" FROM ({profiles}))"
         )
-        regions = self._database.rows(
-            "SELECT DISTINCT region FROM history JOIN runs USING (run_id) ORDER BY region"
-        )
-        tags = self._database.rows(
-            f"SELECT DISTINCT value FROM history JOIN runs USING (run_id), {EACH_TAG}"  # noqa: S608
-            " WHERE typeof(value) = 'text' ORDER BY value"
-        )
+        regions = self._database.rows(self._distinct("listed_runs", "region"))
+        tags = self._database.rows(self._distinct("run_tags", "tag"))
         named = [
             (row["profile_id"], row["profile_name"])
             for row in newest
@@ -238,11 +267,24 @@ class HistoryStore:
             tags=[row[0] for row in tags],
         )
 
+    @staticmethod
+    def _distinct(table: str, column: str) -> str:
+        """Return a query for the values of an indexed column in order, each looked up once.
+
+        `SELECT DISTINCT` would read every row.
+        """
+        return (
+            f"WITH RECURSIVE known (value) AS (SELECT MIN({column}) FROM {table} UNION ALL"  # noqa: S608
+            f" SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > value)"
+            " FROM known WHERE value IS NOT NULL) SELECT value FROM known WHERE value IS NOT NULL"
+        )
+
     def requests_since(self, instant: datetime) -> int:
         row = self._database.row(
             "SELECT TOTAL(sent) FROM history JOIN runs USING (run_id)"
-            " WHERE started_at >= ? AND typeof(sent) = 'integer' AND sent BETWEEN 0 AND ?",
-            [wire_time(instant), MAX_COUNT],
+            " WHERE created_at >= ? AND started_at >= ?"
+            " AND typeof(sent) = 'integer' AND sent BETWEEN 0 AND ?",
+            [wire_time(instant), wire_time(instant), MAX_COUNT],
         )
         return int(row[0]) if row else 0
 

@@ -16,7 +16,60 @@ from tm_cli.errors import ConfigurationError
 
 VERSION = 7
 
-SCHEMA = """
+_LISTING = """
+-- What the history is ordered and filtered by, for all of it at once; its own rows are too large.
+-- The columns have no type, so that what is damaged is as it is there.
+CREATE TABLE listed_runs (
+    id           INTEGER PRIMARY KEY,
+    created_at,
+    profile_id,
+    region,
+    triggered_by,
+    auto_verdict
+);
+CREATE INDEX listed_runs_by_creation ON listed_runs
+    (created_at DESC, id DESC, profile_id, region, triggered_by, auto_verdict);
+CREATE INDEX listed_runs_by_profile ON listed_runs
+    (profile_id, created_at DESC, id DESC, region, triggered_by, auto_verdict);
+CREATE INDEX listed_runs_by_region ON listed_runs (region, created_at DESC, id DESC);
+
+CREATE TABLE run_tags (
+    tag       TEXT    NOT NULL,
+    listed_at NOT NULL,             -- created_at of the run
+    id        INTEGER NOT NULL,
+    PRIMARY KEY (tag, listed_at DESC, id DESC)
+) WITHOUT ROWID;
+CREATE INDEX run_tags_by_run ON run_tags (id);
+
+CREATE TRIGGER ended_run_is_listed AFTER INSERT ON history
+BEGIN
+    INSERT INTO listed_runs
+        SELECT NEW.id, NEW.created_at, profile_id, region, triggered_by, NEW.auto_verdict
+        FROM runs WHERE run_id = NEW.run_id;
+END;
+CREATE TRIGGER listed_run_is_changed AFTER UPDATE OF id, created_at, auto_verdict ON history
+BEGIN
+    UPDATE listed_runs
+        SET id = NEW.id, created_at = NEW.created_at, auto_verdict = NEW.auto_verdict
+        WHERE id = OLD.id;
+    UPDATE run_tags SET id = NEW.id, listed_at = NEW.created_at WHERE id = OLD.id;
+END;
+CREATE TRIGGER deleted_run_is_not_listed AFTER DELETE ON history
+BEGIN
+    DELETE FROM listed_runs WHERE id = OLD.id;
+    DELETE FROM run_tags WHERE id = OLD.id;
+END;
+"""
+
+ALL_TAGS = """
+INSERT OR IGNORE INTO run_tags
+    SELECT value, created_at, history.id FROM history JOIN runs USING (run_id), json_each(
+        CASE WHEN typeof(tags) = 'text' AND json_valid(tags) THEN tags ELSE '[]' END)
+    WHERE typeof(value) = 'text'"""
+"""No trigger: what is in the file must not call functions."""
+
+SCHEMA = (
+    """
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -172,6 +225,48 @@ BEGIN
     SELECT RAISE(ABORT, 'the verdict has been written already');
 END;
 """
+    + _LISTING
+)
+
+_SETS_AND_SOURCES = """
+ALTER TABLE history ADD COLUMN script_stats    TEXT;
+ALTER TABLE history ADD COLUMN secondary_stats TEXT;
+CREATE TABLE variables_sets (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT    NOT NULL,
+    name_key   TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    csv        TEXT    NOT NULL,
+    created_at TEXT    NOT NULL,
+    updated_at TEXT    NOT NULL
+);
+CREATE UNIQUE INDEX variables_sets_by_name ON variables_sets (name_key);
+
+CREATE TABLE domains (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    domain      TEXT    NOT NULL UNIQUE,
+    token       TEXT    NOT NULL,
+    method      TEXT,
+    verified_at TEXT,
+    created_at  TEXT    NOT NULL
+);
+CREATE TABLE capture_sources (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    name           TEXT    NOT NULL UNIQUE,
+    kind           TEXT    NOT NULL,
+    root_path      TEXT,
+    last_listed_at TEXT,
+    last_error     TEXT,
+    created_at     TEXT    NOT NULL,
+    updated_at     TEXT    NOT NULL
+);
+"""
+
+_FILL_LISTING = """
+INSERT INTO listed_runs
+    SELECT id, created_at, profile_id, region, triggered_by, auto_verdict
+    FROM history JOIN runs USING (run_id);
+"""
 
 UPGRADES = {
     1: """
@@ -238,39 +333,7 @@ CREATE TABLE steps (
 );
 ALTER TABLE history ADD COLUMN steps TEXT NOT NULL DEFAULT '{}';
 """,
-    6: """
-ALTER TABLE history ADD COLUMN script_stats    TEXT;
-ALTER TABLE history ADD COLUMN secondary_stats TEXT;
-CREATE TABLE variables_sets (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    name       TEXT    NOT NULL,
-    name_key   TEXT    NOT NULL,
-    mode       TEXT    NOT NULL,
-    csv        TEXT    NOT NULL,
-    created_at TEXT    NOT NULL,
-    updated_at TEXT    NOT NULL
-);
-CREATE UNIQUE INDEX variables_sets_by_name ON variables_sets (name_key);
-
-CREATE TABLE domains (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    domain      TEXT    NOT NULL UNIQUE,
-    token       TEXT    NOT NULL,
-    method      TEXT,
-    verified_at TEXT,
-    created_at  TEXT    NOT NULL
-);
-CREATE TABLE capture_sources (
-    id             INTEGER PRIMARY KEY AUTOINCREMENT,
-    name           TEXT    NOT NULL UNIQUE,
-    kind           TEXT    NOT NULL,
-    root_path      TEXT,
-    last_listed_at TEXT,
-    last_error     TEXT,
-    created_at     TEXT    NOT NULL,
-    updated_at     TEXT    NOT NULL
-);
-""",
+    6: "\n".join([_SETS_AND_SOURCES, _LISTING, _FILL_LISTING, f"{ALL_TAGS};"]),
 }
 """From one version to the next, each in one transaction."""
 

@@ -149,7 +149,11 @@ def _read_with(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 Steps = Annotated[list[dict[str, Any]], BeforeValidator(_read_with(read_steps))]
 Checks = Annotated[dict[str, Any], BeforeValidator(_read_with(read_checks))]
-Redirects = Annotated[int, BeforeValidator(_read_with(read_redirects))]
+Redirects = Annotated[
+    int,
+    BeforeValidator(_read_with(read_redirects)),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "boolean"}]}),
+]
 
 
 def _check_data(sources: list[DataSource]) -> list[DataSource]:
@@ -176,9 +180,19 @@ Name = Annotated[
     AfterValidator(_check_name),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 120}),
 ]
-Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(check_url)]
+Url = Annotated[
+    str,
+    StringConstraints(max_length=2048),
+    AfterValidator(check_url),
+    Field(json_schema_extra={"format": "uri"}),
+]
 Script = Annotated[str, StringConstraints(max_length=50_000)]
-Headers = Annotated[str, StringConstraints(max_length=50_000), AfterValidator(_check_headers)]
+Headers = Annotated[
+    str,
+    StringConstraints(max_length=50_000),
+    AfterValidator(_check_headers),
+    Field(json_schema_extra={"contentMediaType": "application/json", "format": "header-list"}),
+]
 Method = Annotated[
     Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"], BeforeValidator(_upper)
 ]
@@ -194,7 +208,11 @@ class ScheduleBody(Wire):
     """A schedule to keep with the profile."""
 
     mode: Literal["ONCE", "PERIODIC"]
-    timezone: Annotated[str, AfterValidator(_check_timezone)]
+    timezone: Annotated[
+        str,
+        AfterValidator(_check_timezone),
+        Field(json_schema_extra={"format": "iana-timezone"}),
+    ]
     notify_emails: list[Email] | None = None
     slots: Annotated[list[Slot], Field(min_length=1)]
 

@@ -60,6 +60,9 @@ class Leases:
     def close(self) -> None:
         self._closing.set()
 
+    async def until_closed(self) -> None:
+        await self._closing.wait()
+
 
 async def _first(event: asyncio.Event, seconds: float) -> None:
     try:
@@ -137,18 +140,11 @@ class Services:
             raise Refusal("Profile not found")
         return profile
 
-    @property
-    def used_requests(self) -> int:
-        """Requests sent in this calendar month (UTC), those of active runs included."""
-        month = self.clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        live = sum(run.state.sent for run in self.supervisor.active)
-        return self.history.requests_since(month) + live
-
     def check_monthly_requests(self) -> None:
         """Raise `Refusal` once the requests of this month have been used up."""
         if not (included := self.quota.monthly_requests):
             return
-        if (used := self.used_requests) < included:
+        if (used := self.supervisor.used_requests) < included:
             return
         raise Refusal(
             f"The {included:,} requests of this month are used up; the next month begins at "
@@ -187,12 +183,12 @@ def path_id(request: Request) -> int:
     return whole_number(request.path_params["id"], "id")
 
 
-def whole_number(text: str, name: str) -> int:
-    """Read an integer of 64 bits written in plain digits; anything else is refused."""
+def whole_number(text: str, name: str, *, bits: int = 64) -> int:
+    """Read an integer of so many bits written in plain digits; anything else is refused."""
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
         raise Refusal(f"{name} must be an integer")
     number = int(text)
-    if not -(2**63) <= number < 2**63:
-        raise Refusal(f"{name} must be an integer of 64 bits")
+    if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        raise Refusal(f"{name} must be an integer of {bits} bits")
     return number

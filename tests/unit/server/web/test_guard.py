@@ -1,5 +1,4 @@
 import json
-import re
 import socket
 
 import pytest
@@ -211,24 +210,6 @@ def test_unknown_routes_and_methods_have_an_envelope(shared_api, method, path, s
     answer = shared_api.client.request(method, "/api/v1" + path)
     assert answer.status_code == status
     assert isinstance(answer.json()["error"], str)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("POST", "/captures/analyse", 400),
-        ("POST", "/captures/import-remote", 400),
-    ],
-)
-def test_what_the_server_lacks_is_an_empty_list_or_a_clear_refusal(
-    shared_api, method, path, status
-):
-    answer = shared_api.client.request(method, "/api/v1" + path)
-    assert answer.status_code == status
-    if status == 200:
-        assert answer.json() == []
-    else:
-        assert re.search(r"not supported by the embedded server", answer.json()["error"])
 
 
 GOOD = json.dumps(body()).encode()

@@ -1,0 +1,38 @@
+"""What is sent to the embedded server is answered as its OpenAPI document says."""
+
+import pytest
+
+from tests.simulation import scale
+from tests.unit.server.contract.fuzzing import fuzz
+from tests.unit.server.running_server import RunningServer
+from tm_cli.server.openapi.operations import OPERATIONS
+
+IDS = [operation.id for operation in OPERATIONS.values()]
+TIMES_AS_MANY = 15
+"""Examples of each operation at full size."""
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory):
+    server = RunningServer(tmp_path_factory.mktemp("fuzzed") / "data").start()
+    yield server
+    server.stop()
+
+
+def test_edges_of_every_parameter_and_field(fuzzed):
+    chosen = IDS[scale.one_in(30)]
+    found = fuzz(
+        fuzzed, examples=1, seed=scale.first_seed(), phases=("coverage",), operations=chosen
+    )
+    assert found.problems == []
+    assert found.sent["coverage"] > len(chosen)
+
+
+def test_random_requests_and_chains_of_them(fuzzed):
+    examples = scale.scaled(TIMES_AS_MANY)
+    found = fuzz(fuzzed, examples=examples, seed=scale.first_seed(), phases=("fuzzing", "stateful"))
+    assert found.problems == []
+    assert found.sent["fuzzing"] >= len(OPERATIONS) // 2
+    assert found.sent["stateful"] > 0
