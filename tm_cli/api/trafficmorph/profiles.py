@@ -40,6 +40,7 @@ class Profile(CamelCasePayload):
     locustfile: JsonText = None
     steps: JsonText = None
     data: JsonText = None
+    variables_set_ids: Lenient[list[StrictInt]] = None
     http_version: Lenient[StrictStr] = None
     client_certificate: JsonText = None
     created_at: Instant = None
