@@ -42,7 +42,6 @@ class Profile(CamelCasePayload):
     auto_alert_min_severity: Lenient[StrictStr] = None
     auto_alert_cooldown_minutes: Number = None
     auto_alert_recipients: TextList = ()
-    variables_set_ids: Lenient[list[StrictInt]] = None
     readiness_url: Lenient[StrictStr] = None
     schedule: JsonText = None
     interpolation_mode: Lenient[StrictStr] = None
