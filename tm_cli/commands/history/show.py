@@ -136,11 +136,19 @@ def get_ended_run(client: TrafficMorphClient, history_id: int) -> HistoryRow:
         return client.get_history_item(history_id)
 
 
-def with_details(session: CommandContext, row: HistoryRow) -> HistoryRow:
-    """Return a row of a list in detail, where the list itself has no response times."""
-    if row.latency_quantiles is not None or row.id is None:
+def with_details(session: CommandContext, row: HistoryRow, *, always: bool = False) -> HistoryRow:
+    """Return a row of a list in detail, where the list has no response times or `always`.
+
+    A run that has been deleted since stays as it was listed.
+    """
+    if row.id is None or (row.latency_quantiles is not None and not always):
         return row
-    return session.client.get_history_item(row.id)
+    try:
+        return session.client.get_history_item(row.id)
+    except HttpError as error:
+        if error.status not in _NOT_THERE or not error.from_api:
+            raise
+        return row
 
 
 @contextmanager
