@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tm_cli.runtime.signals import InterruptAction
-from tm_cli.settings.definitions import DEFINITIONS, Definition
+from tm_cli.settings.definitions import DEFINITIONS, Definition, WholeNumber
 from tm_cli.settings.files import GATE
 from tm_cli.values.durations import LONGEST
 from tm_cli.values.json_schemas import (
@@ -46,7 +46,11 @@ def schema_text() -> str:
 
 def _value(definition: Definition) -> Schema:
     """What a setting takes; of a reader that is not known here, any value that a file can have."""
-    return _VALUES.get(definition.read.__name__, {"type": ["string", "number", "array"]})
+    read = definition.read
+    if isinstance(read, WholeNumber):
+        digits = {"type": "string", "pattern": r"^\s*[0-9_]{1,19}\s*$"}
+        return any_of({"type": "integer", "minimum": read.least, "maximum": read.most}, digits)
+    return _VALUES.get(read.__name__, {"type": ["string", "number", "array"]})
 
 
 def _verdicts() -> Schema:
@@ -71,7 +75,7 @@ _TEXT = text(pattern=r"\S")
 _URL = text(pattern=r"^\s*(?:[Ll][Oo][Cc][Aa][Ll]|[Hh][Tt][Tt][Pp][Ss]?://\S+)\s*$")
 _VALUES: dict[str, Schema] = {
     "parse_base_url": _URL,
-    "_remote_url": _URL,
+    "_remote_url": text(pattern=r"^\s*[Hh][Tt][Tt][Pp][Ss]?://\S+\s*$"),
     "_positive": _POSITIVE,
     "parse_duration": duration(0, LONGEST),
     "_warmup": duration(0, LONGEST, multipleOf=STRETCH_SECONDS),
@@ -82,7 +86,6 @@ _VALUES: dict[str, Schema] = {
     "_checks": any_of(_TEXT, {"type": "array", "items": text(), "minItems": 1}),
     "_on_interrupt": words(tuple(InterruptAction)),
     "_text": any_of(_TEXT, {"type": "array", "items": text(), "minItems": 1}),
-    "read": {"type": ["integer", "string"]},
     "_commit": text(pattern=r"^\s*[0-9a-fA-F]{7,64}\s*$"),
     "parse_context_name": text(pattern=r"^\s*[A-Za-z0-9][A-Za-z0-9._-]{0,63}\s*$"),
 }
