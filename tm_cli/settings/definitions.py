@@ -99,20 +99,16 @@ def _poll_interval(text: str) -> float | None:
     return None if text.strip().lower() == "auto" else _positive(text)
 
 
-@dataclass(frozen=True, slots=True)
-class WholeNumber:
-    """Reads a whole number within limits."""
-
-    least: int
-    most: int
-
-    def __call__(self, text: str) -> int:
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
         digits = text.strip().replace("_", "")
         if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
             raise ValueError(f"invalid number {text!r}: expected a whole number")
-        if not self.least <= (number := int(digits)) <= self.most:
-            raise ValueError(f"{number} is not from {self.least} to {self.most}")
+        if not least <= (number := int(digits)) <= most:
+            raise ValueError(f"{number} is not from {least} to {most}")
         return number
+
+    return read
 
 
 def _boolean(text: str) -> bool:
@@ -185,10 +181,9 @@ def _of_system(system: str, title: str, base_url: str) -> tuple[Definition, ...]
 
 
 def _of_serve(name: str, default: int | None, help_: str, *, least: int = 0) -> Definition:
-    """A limit of the embedded server; a project must not shorten the user's history."""
+    """A limit of the embedded server; a project must not permit what its user has limited."""
     most = {"max_profile_rps": 10_000}.get(name, 2**31 - 1)
-    is_personal = name == "history_retention_days"
-    return Definition(name, WholeNumber(least, most), default, help_, personal=is_personal)
+    return Definition(name, _whole_number(least, most), default, help_, personal=True)
 
 
 LIMITS_OF_SERVE = (

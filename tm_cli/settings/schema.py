@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tm_cli.runtime.signals import InterruptAction
-from tm_cli.settings.definitions import DEFINITIONS, Definition, WholeNumber
+from tm_cli.settings.definitions import DEFINITIONS, Definition
 from tm_cli.settings.files import GATE
 from tm_cli.values.durations import LONGEST
 from tm_cli.values.json_schemas import (
@@ -46,11 +46,7 @@ def schema_text() -> str:
 
 def _value(definition: Definition) -> Schema:
     """What a setting takes; of a reader that is not known here, any value that a file can have."""
-    read = definition.read
-    if isinstance(read, WholeNumber):
-        digits = {"type": "string", "pattern": r"^\s*[0-9_]{1,19}\s*$"}
-        return any_of({"type": "integer", "minimum": read.least, "maximum": read.most}, digits)
-    return _VALUES.get(read.__name__, {"type": ["string", "number", "array"]})
+    return _VALUES.get(definition.read.__name__, {"type": ["string", "number", "array"]})
 
 
 def _verdicts() -> Schema:
