@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tm_cli.commands.shared.profile_argument import ProfileRef
 
 app = App()
-app.registered_commands += files_app.registered_commands
 app.add_typer(schedule.app, name="schedule")
 
 
@@ -277,6 +276,9 @@ def delete(session: CommandContext, profile: options.Profile, yes: options.Yes =
         {"profile_id": subject.profile_id},
         lambda: f"deleted profile {subject.profile_id}: {subject.name}",
     )
+
+
+app.registered_commands += files_app.registered_commands
 
 
 def _stored(session: CommandContext, text: str) -> ProfileRef:
