@@ -144,13 +144,14 @@ class HistoryStore:
         ).fetchone()
         return max(wire_time(self._clock.now()), newest[0] if newest else "")
 
-    def add_notes(self, history_id: int, notes: Sequence[str]) -> None:
-        """Add notes about what was done after the end of the run."""
+    def set_script_notes(self, history_id: int, notes: Sequence[str]) -> None:
+        """Keep what scripts have written and what has failed around a run; nothing judges it."""
         with self._database.transaction() as connection:
-            connection.executemany(
-                "UPDATE history SET notes = json_insert(notes, '$[#]', ?)"
-                " WHERE id = ? AND json_valid(notes)",
-                [(note, history_id) for note in notes],
+            connection.execute(
+                "UPDATE history SET script_stats ="
+                " json_set(coalesce(script_stats, '{}'), '$.notes', json(?))"
+                " WHERE id = ? AND json_valid(coalesce(script_stats, '{}'))",
+                [json.dumps(list(notes)), history_id],
             )
 
     def set_verdict(self, history_id: int, verdict: StoredVerdict) -> bool:
