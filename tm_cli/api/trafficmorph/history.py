@@ -35,6 +35,7 @@ class HistoryRow(CamelCasePayload):
     auto_verdict_reasons: JsonText = None
     triggered_by: Lenient[StrictStr] = None
     region: Lenient[StrictStr] = None
+    region_display_name: Lenient[StrictStr] = None
     tags: TextList = ()
     target_url: Lenient[StrictStr] = None
     response_codes: JsonText = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import StrictBool, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from tm_cli.api.client import Instant, Lenient
 from tm_cli.api.trafficmorph.fields import CamelCasePayload, JsonText, Number, TextList
@@ -30,7 +30,21 @@ class Profile(CamelCasePayload):
     loop: Lenient[StrictBool] = None
     target_url: Lenient[StrictStr] = None
     http_method: Lenient[StrictStr] = None
+    request_body: Lenient[StrictStr] = None
+    request_headers: Lenient[StrictStr] = None
     points: Lenient[list[Point]] = None
+    response_script: Lenient[StrictStr] = None
+    init_script: Lenient[StrictStr] = None
+    cleanup_script: Lenient[StrictStr] = None
+    callback_url: Lenient[StrictStr] = None
+    callback_secret: Lenient[StrictStr] = Field(default=None, repr=False)
+    auto_alert_enabled: Lenient[StrictBool] = None
+    auto_alert_min_severity: Lenient[StrictStr] = None
+    auto_alert_cooldown_minutes: Number = None
+    auto_alert_recipients: TextList = ()
+    variables_set_ids: Lenient[list[StrictInt]] = None
+    readiness_url: Lenient[StrictStr] = None
+    schedule: JsonText = None
     interpolation_mode: Lenient[StrictStr] = None
     region: Lenient[StrictStr] = None
     status: Lenient[StrictStr] = None

@@ -55,4 +55,6 @@ class LiveStatus(CamelCasePayload):
     stops_early: Lenient[StrictBool] = None
     warmup_seconds: Number = None
     steps: JsonText = None
+    script_ok: Lenient[StrictInt] = None
+    script_errors: Lenient[StrictInt] = None
     tags: TextList = ()

@@ -242,12 +242,11 @@ def examine(
     found: dict[str, Any] = {}
     for key, name in written.items():
         if key in known:
+            read = partial(_read, readers[key], name)
             try:
-                found[key] = _read(readers[key], name, document[name])
+                found[key] = read(document[name])
             except InvalidDocument as problem:
-                problems += _all_problems(
-                    partial(_read, readers[key], name), document[name], problem
-                )
+                problems += _all_problems(read, key, document[name], problem)
     problems += _check_placeholders(found, written)
     gate = document.get("gate") if "gate" in found else None
     problems += contradictions(found, gate=gate or {})
@@ -521,7 +520,7 @@ def _point(index: int, point: Any) -> dict[str, float]:
 
 def _check_curve(found: Mapping[str, Any]) -> Iterator[InvalidDocument]:
     for index, point in enumerate(found.get("points") or ()):
-        if point["x"] > found.get("duration", LONGEST):
+        if point["x"] > (found.get("duration") or LONGEST):
             yield InvalidDocument(
                 f"points[{index}] is at {point['x']:g}s, beyond the duration", ("points", index)
             )

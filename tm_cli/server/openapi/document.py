@@ -72,9 +72,10 @@ class ApiDescription:
             "parameters": [*_path_parameters(path), *_query_parameters(operation)],
         }
         if operation.body is not None:
+            kind = "multipart/form-data" if operation.is_form else "application/json"
             described["requestBody"] = {
                 "required": not operation.is_body_optional,
-                "content": {"application/json": {"schema": schemas[operation.id, "validation"]}},
+                "content": {kind: {"schema": schemas[operation.id, "validation"]}},
             }
         success: _Schema = {"description": HTTPStatus(operation.status).phrase}
         if operation.answer is not None:

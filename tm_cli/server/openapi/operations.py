@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from tm_cli.server.openapi import resources, runs
-from tm_cli.server.openapi.fields import Int32, Int64, Time
+from tm_cli.server.openapi.fields import Int32, Int64, JsonText, Time
+from tm_cli.server.routes.captures import RemoteBody, RemoteImportBody
 from tm_cli.server.routes.domains import AddDomain
 from tm_cli.server.routes.profiles import NEVER_INSIDE, PortableBody
 from tm_cli.server.routes.variables_sets import CreateBody, ModeBody, RenameBody
@@ -37,6 +38,7 @@ class Parameter:
 class Operation:
     """One operation; `answer` is the type of the body of a success, None where there is none.
 
+    `is_form`: the body is multipart/form-data, not JSON.
     `creates` is the path of the collection to which it adds the object that it answers with.
     """
 
@@ -47,6 +49,7 @@ class Operation:
     status: int = 200
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
+    is_form: bool = False
     query: tuple[Parameter, ...] = ()
     refusals: tuple[int, ...] = (400,)
     creates: str | None = None
@@ -65,6 +68,18 @@ class PortableDocument(PortableBody):
     format: Annotated[Literal["trafficmorph-profile-v1"], Field(alias="_format")]
 
 
+class CaptureForm(BaseModel):
+    """A capture to analyse."""
+
+    file: Annotated[str, WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+class CaptureImportForm(CaptureForm):
+    """A capture to import; the selections may be given here or in the query."""
+
+    selections: JsonText | None = None
+
+
 _REGION = Parameter("region", str, "the region; `local` if it is missing")
 _STARTS = (400, 409)
 _LISTING = (
@@ -75,8 +90,12 @@ _LISTING = (
     Parameter("region", str, "exact"),
     Parameter("autoVerdict", str, "exact; what matches nothing gives an empty page"),
     Parameter("tag", str, "one of the tags, exact"),
+    Parameter("runId", str, "the beginning of `runId`; this server's own"),
     Parameter("from", Time, "`createdAt` is not before; with offset"),
     Parameter("to", Time, "`createdAt` is not after; with offset"),
+)
+_SELECTIONS = (
+    Parameter("selections", JsonText, 'groups to import: {"groups": [{"method", "urlSkeleton"}]}'),
 )
 _COMPARED = (
     Parameter("runA", Int64, "a history id", is_required=True),
@@ -317,6 +336,8 @@ _OF_THE_ACCOUNT: dict[tuple[str, str], Operation] = {
         "Captures",
         "Analyse a capture; nothing is stored",
         resources.CaptureAnalysis,
+        body=CaptureForm,
+        is_form=True,
         refusals=(400, 413),
     ),
     ("POST", "/captures/import"): Operation(
@@ -324,6 +345,9 @@ _OF_THE_ACCOUNT: dict[tuple[str, str], Operation] = {
         "Captures",
         "Make profiles of groups of a capture, all or none",
         resources.CaptureImport,
+        body=CaptureImportForm,
+        is_form=True,
+        query=_SELECTIONS,
         refusals=(400, 413),
     ),
     ("POST", "/captures/analyse-remote"): Operation(
@@ -331,12 +355,14 @@ _OF_THE_ACCOUNT: dict[tuple[str, str], Operation] = {
         "Captures",
         "Analyse a capture of a source",
         resources.CaptureAnalysis,
+        body=RemoteBody,
     ),
     ("POST", "/captures/import-remote"): Operation(
         "importRemoteCapture",
         "Captures",
         "Make profiles of groups of a capture of a source",
         resources.CaptureImport,
+        body=RemoteImportBody,
     ),
     ("GET", "/capture-sources"): Operation(
         "listCaptureSources",

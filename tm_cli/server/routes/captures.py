@@ -38,8 +38,9 @@ _ONE_AT_A_TIME = threading.Lock()
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of clients' mistakes
 
-Method = Annotated[str, StringConstraints(max_length=100)]
-Skeleton = Annotated[str, StringConstraints(max_length=10_000)]
+_NotBlank = Field(json_schema_extra={"minLength": 1})
+Method = Annotated[str, StringConstraints(max_length=100), _NotBlank]
+Skeleton = Annotated[str, StringConstraints(max_length=10_000), _NotBlank]
 T = TypeVar("T")
 
 
@@ -70,7 +71,7 @@ class RemoteBody(Wire):
     """The body of `POST /captures/analyse-remote`."""
 
     source_id: Id
-    path: Annotated[str, StringConstraints(max_length=4096)]
+    path: Annotated[str, StringConstraints(max_length=4096), _NotBlank]
 
 
 class RemoteImportBody(RemoteBody):

@@ -7,10 +7,10 @@ from pydantic import TypeAdapter
 
 from tm_cli.server.openapi.document import PREFIX, refusals_of
 from tm_cli.server.openapi.operations import OPERATIONS
-from tm_cli.server.openapi.resources import ErrorEnvelope
+from tm_cli.server.openapi.resources import ErrorEnvelope, UsageLimitError
 
 PATHS = {path for _, path in OPERATIONS}
-ENVELOPE = TypeAdapter(ErrorEnvelope)
+ENVELOPE, USED_UP = TypeAdapter(ErrorEnvelope), TypeAdapter(UsageLimitError)
 
 
 def check(response):
@@ -24,7 +24,7 @@ def check(response):
     if response.status_code >= 400:
         expected = refusals_of(operation) if operation else [401, 403, 404, 405]
         assert response.status_code in [*expected, 421], asked
-        validate(ENVELOPE, response, asked)
+        validate(USED_UP if response.status_code == 409 else ENVELOPE, response, asked)
         return
     assert operation is not None, f"{asked} is not described"
     assert response.status_code == operation.status, asked
