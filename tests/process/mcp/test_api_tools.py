@@ -170,7 +170,12 @@ def test_a_result_that_is_too_large_ends_early_and_says_where():
     (note,) = notes
     assert note.endswith(f"so it ends after {len(found['rpsSeries'])} of 20000 items")
     assert note.startswith("rpsSeries: ")
-    assert shortened({"a": "x" * LARGEST_RESULT})[1] == []
+    found, (note,) = shortened({"body": "x" * LARGEST_RESULT, "codes": {"200": 1}})
+    assert note.startswith("body: ")
+    assert note.endswith(f"after {LARGEST_RESULT // 2} of {LARGEST_RESULT} characters")
+    assert len(found["body"]) == LARGEST_RESULT // 2
+    assert shortened([{"a": 1}, None]) == ([{"a": 1}, None], [])
+    assert shortened(dict.fromkeys(map(str, range(LARGEST_RESULT)), 1))[1] == []
 
 
 def test_fewer_tools_can_be_offered_with_what_needs_no_others(in_memory):
