@@ -246,7 +246,7 @@ def captures(tmp_path):
     root = tmp_path / "captures"
     (root / "day.jsonl").mkdir(parents=True)
     for path in (root / "a.jsonl", root / "a.txt", tmp_path / "secret.jsonl"):
-        path.write_text("{}\n")
+        path.write_text('{"t": 0, "method": "GET", "url": "http://127.0.0.1/"}\n')
     if os.name == "posix":
         (root / "link.jsonl").symlink_to(tmp_path / "secret.jsonl")
         (root / "loop.jsonl").symlink_to(root / "loop.jsonl")
@@ -269,3 +269,10 @@ def test_no_other_file_than_a_capture_is_sent(in_memory, httpserver, captures):
             assert answer.found["exit_name"] in ("USAGE", "CONFIGURATION"), answer
             assert "bug" not in answer.told, path
     assert not httpserver.log
+
+
+def test_a_relative_path_begins_in_the_directory_of_captures(in_memory, server, captures):
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY, "TM_MCP_CAPTURE_ROOT": str(captures)}
+    server.answer("POST", "/captures/analyse", {"stats": {"groupCount": 0}, "groups": []})
+    answer = in_memory(environ).call("tm_analyse_capture", capture_path="a.jsonl")
+    assert json.loads(answer.told) == {"stats": {"groupCount": 0}, "groups": []}
