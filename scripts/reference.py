@@ -11,11 +11,11 @@ from typing import Any
 from tm_cli.cli.global_options import GLOBAL_OPTIONS
 from tm_cli.cli.help_page import describe, paragraphs, usage, value_name
 from tm_cli.cli.root import root_command
-from tm_cli.report.document import schema_text
+from tm_cli.commands.schema import KINDS, schema_text
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "commands.md"
-SCHEMA = DOCS / "schemas" / "report-1.json"
+SCHEMAS = DOCS / "schemas"
 
 INTRODUCTION = """\
 # Commands
@@ -131,7 +131,7 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--check"]):
         print("usage: python scripts/reference.py [--check]", file=sys.stderr)
         return 64
-    wanted = {PAGE: page(), SCHEMA: schema_text()}
+    wanted = {PAGE: page(), **{SCHEMAS / f"{kind}-1.json": schema_text(kind) for kind in KINDS}}
     if not arguments:
         for path, text in wanted.items():
             path.write_text(text, encoding="utf-8", newline="\n")

@@ -75,6 +75,13 @@ def test_a_token_of_a_server_is_no_command(gate, server):
     assert "`tm domains verify dns 'a;b.example'`" in shown
 
 
+def test_an_address_has_no_record_to_add(gate, server):
+    server.answer("POST", "/domains", domain(name="10.0.0.1"))
+    shown = gate("domains", "add", "10.0.0.1").stdout
+    assert "TXT" not in shown
+    assert "tm domains verify http 10.0.0.1" in shown
+
+
 def test_a_domain_that_is_verified_needs_nothing(gate, server):
     server.answer("POST", "/domains", VERIFIED)
     result = gate("domains", "add", "shop.example")

@@ -49,6 +49,8 @@ VIEWS = (
     ("runs", "start", "42"),
     ("runs", "wait", "42", "--run-id", "mistyped"),
     ("profiles", "export", "42"),
+    ("captures", "analyse", "--source", "3", "--path", "a.jsonl"),
+    ("captures", "import", "--source", "3", "--path", "a.jsonl", "--select", "all"),
     ("plan", "42"),
     ("calibrate", "--show"),
     ("variables", "list"),
@@ -72,12 +74,16 @@ def hostile_steps(say):
     return [words | numbers | {"comparisons": hostile_comparisons(say)}, say()]
 
 
+def hostile_script(say):
+    return json.dumps({"ok": 3, "errors": 2, "messages": {say(): 2}, "notes": [say()], say(): 1})
+
+
 def hostile_row(say):
     rows = {"profileName": say(), "runId": say(), "autoVerdict": say(), "region": say()}
     rows |= {"autoVerdictReasons": json.dumps([say(), {say(): say()}]), "tags": [say()]}
     rows |= {"responseCodes": json.dumps({say(): 3}), "outcome": say()}
     rows |= {"latencyQuantiles": json.dumps({say(): 3.0}), "notes": [say()]}
-    rows |= {"steps": hostile_steps(say)}
+    rows |= {"steps": hostile_steps(say), "scriptStats": hostile_script(say)}
     found = verdict_snapshot(
         *hostile_comparisons(say), baselineChoice=say(), steps=hostile_steps(say)
     )
@@ -85,6 +91,16 @@ def hostile_row(say):
 
 
 def hostile_history(path, say, chance):
+    if path == "capture-sources":
+        return [{"id": 3, "name": say(), "kind": say()}]
+    if path == "captures/analyse-remote":
+        group = {"method": say(), "urlSkeleton": say(), "variables": [{"name": say()}]}
+        kinds = [group | {"warnings": [say(), say()]}, {**group, "problem": say()}]
+        return {"stats": {"totalRequests": 9}, "groups": kinds}
+    if path == "captures/import-remote":
+        skipped = [{"method": say(), "urlSkeleton": say(), "reason": say()}]
+        created = [{"profileId": 7, "name": say()}]
+        return {"createdProfiles": created, "skippedSelections": skipped, "warnings": [say()]}
     if path == "history":
         return page(row(**hostile_row(say)))
     if path == "history/filters":
@@ -99,7 +115,7 @@ def hostile_history(path, say, chance):
     return detail(**hostile_row(say), against=against, **series())
 
 
-def hostile_domain(say, verified):
+def hostile_domain(say, *, verified=True):
     method = {"verified": verified, "verificationMethod": say(), "verifiedAt": say()}
     return {"id": 1, "domain": say(), "verificationToken": say(), "createdAt": say()} | method
 
@@ -122,21 +138,20 @@ def hostile_set(say):
 OF_PATHS = {
     "profiles": lambda say: [{"id": 1, "name": say(), "createdAt": say()}],
     "account": hostile_account,
+    "domains": lambda say: [hostile_domain(say, verified=False), hostile_domain(say)],
+    "domains/1/verify/dns": hostile_domain,
+    "capture-sources": lambda say: [hostile_source(say)],
+    "capture-sources/1/files": lambda say: [{"path": say(), "size": 3, "modifiedAt": say()}],
     "regions": lambda say: [{"regionCode": say(), "displayName": say()}],
     "variables-sets": lambda say: [hostile_set(say)],
     "variables-sets/3": hostile_set,
     "variables-sets/3/mode": hostile_set,
-    "domains": lambda say: [hostile_domain(say, verified) for verified in (False, True)],
-    "capture-sources": lambda say: [hostile_source(say)],
-    "capture-sources/1/files": lambda say: [{"path": say(), "size": 3, "modifiedAt": say()}],
 }
 
 
 def hostile_answer(path, say, chance):
     if path in OF_PATHS:
         return OF_PATHS[path](say)
-    if path.startswith("domains/"):
-        return hostile_domain(say, verified=True)
     if path.endswith("/plan"):
         option = {"name": say(), "rate": 5, "seconds": 60, "isCheapest": True}
         lower = {say(): {"warn": 2.5}, say(): say()}

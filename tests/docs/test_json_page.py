@@ -21,7 +21,7 @@ ENDING = Decided(Decision(ExitCode.OK, ""), None, None)
 GATE_DATA = run_data(Record("trafficmorph", "checkout", 1, None, ENDING))
 WITHOUT_ENVELOPE = {
     "profiles export", "serve", "agent", "demo", "completion", "jobs stream", "report schema",
-    "mcp",
+    "mcp", "schema",
 }  # fmt: skip
 
 WAITS = {"runs wait", "jobs wait"}

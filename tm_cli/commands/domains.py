@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -171,23 +172,31 @@ def _described(found: Domain) -> str:
         since = f" since {moment}" if (moment := instant(found.verified_at)) else ""
         return f"{name} (domain {found.id}) is verified{by}{since}"
     token = sanitize(found.verification_token or "")
-    text = token.replace("\\", "\\\\").replace('"', '\\"')
-    word = shlex.quote(name)
-    return "\n".join(
-        (
-            f"{name} (domain {found.id}) is not verified; do one of the two:",
-            "",
-            f"Add a TXT record, then run `tm domains verify dns {word}`:",
-            "",
-            f'  _trafficmorph-verify.{name}. 300 IN TXT "{text}"',
-            "",
-            f"Make a file on its web server, then run `tm domains verify http {word}`:",
-            "",
-            f"  mkdir -p .well-known && echo {shlex.quote(token)} > {_FILE}",
-            "",
-            f"The file is expected at {_url(name)}, or there over http.",
-        )
+    by_file = (
+        f"Make a file on its web server, then run `tm domains verify http {shlex.quote(name)}`:",
+        "",
+        f"  mkdir -p .well-known && echo {shlex.quote(token)} > {_FILE}",
+        "",
+        f"The file is expected at {_url(name)}, or there over http.",
     )
+    if _is_address(name):  # which has no records
+        return "\n".join((f"{name} (domain {found.id}) is not verified.", "", *by_file))
+    text = token.replace("\\", "\\\\").replace('"', '\\"')
+    by_record = (
+        f"Add a TXT record, then run `tm domains verify dns {shlex.quote(name)}`:",
+        "",
+        f'  _trafficmorph-verify.{name}. 300 IN TXT "{text}"',
+    )
+    head = f"{name} (domain {found.id}) is not verified; do one of the two:"
+    return "\n".join((head, "", *by_record, "", *by_file))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _url(name: str) -> str:

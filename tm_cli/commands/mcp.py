@@ -13,13 +13,27 @@ from tm_cli.exit_codes import ExitCode
 
 app = App()
 
+GROUPS = (
+    "runs", "history", "profiles", "variables", "captures", "domains", "account", "benchmarks",
+    "jobs",
+)  # fmt: skip
+"""The groups of `tm_cli.mcp.tools`, which takes a while to import."""
+
+
+def complete_tools(incomplete: str) -> list[str]:
+    """Each group once, after those already in the list."""
+    *there, _ = incomplete.split(",")
+    head = ",".join([*there, ""])
+    return [head + group for group in GROUPS if group not in there]
+
+
 Tools = Annotated[
     list[str] | None,
     typer.Option(
         "--tools",
         metavar="GROUP,...",
-        help="Offer only these groups (runs, history, profiles, variables, captures, domains, "
-        "account, benchmarks, jobs) or single tools; repeatable.",
+        autocompletion=complete_tools,
+        help=f"Offer only these groups ({', '.join(GROUPS)}) or single tools; repeatable.",
     ),
 ]
 

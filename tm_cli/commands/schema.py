@@ -14,6 +14,8 @@ from tm_cli.runtime.files import write_atomic
 
 app = App()
 
+KINDS = ("profile", "settings", "report")
+
 
 @app.command("schema")
 @with_session

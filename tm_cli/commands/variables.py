@@ -175,7 +175,8 @@ def delete(session: CommandContext, name: SetName, yes: options.Yes = False) -> 
     found = _find(session, name)
     shown = _shown(found)
     options.confirm_deletion(session, f"variables set {found.id} ({shown})", yes=yes)
-    with _refused(f"delete the variables set {shown!r}"):
+    detaching = "`tm profiles update PROFILE --variables-set ...` replaces the sets of a profile"
+    with _refused(f"delete the variables set {shown!r}", detaching):
         session.client.delete_variables_set(found.id)
     return session.emit(
         {"variables_set_id": found.id}, lambda: f"deleted variables set {found.id}: {shown}"
@@ -221,7 +222,7 @@ def _set_name(text: str) -> str:
 
 
 @contextmanager
-def _refused(attempt: str) -> Iterator[None]:
+def _refused(attempt: str, hint: str | None = None) -> Iterator[None]:
     """Say what a server that refuses a change was asked for."""
     from tm_cli.api.errors import HttpError
 
@@ -231,7 +232,7 @@ def _refused(attempt: str) -> Iterator[None]:
         if error.status not in {400, 409, 413, 422}:
             raise
         message = f"cannot {attempt}: {error.message}"
-        raise Refused(sanitize(message), code=error.code) from None
+        raise Refused(sanitize(message), hint=hint, code=error.code) from None
 
 
 def _find(session: CommandContext, text: str) -> VariablesSet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -119,9 +120,10 @@ def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     """Return the arguments that were given, checked; raises UsageError, and sends nothing."""
     from jsonschema import Draft202012Validator
 
-    if isinstance(listed := arguments.get("fail_on_verdict"), list):
-        arguments = {**arguments, "fail_on_verdict": [_upper(word) for word in listed]}
-    given: dict[str, Any] = _as_described(arguments, schema, ())
+    decoded = {name: _decoded(item, schema, name) for name, item in arguments.items()}
+    if isinstance(listed := decoded.get("fail_on_verdict"), list):
+        decoded["fail_on_verdict"] = [_upper(word) for word in listed]
+    given: dict[str, Any] = _as_described(decoded, schema, ())
     _refuse_unknown(given, schema)
     for problem in Draft202012Validator(schema).iter_errors(given):
         where = ".".join(str(step) for step in problem.absolute_path)
@@ -130,6 +132,21 @@ def read(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
         )
         raise UsageError(message, hint="nothing was sent")
     return given
+
+
+def _decoded(value: Any, schema: Schema, name: str) -> Any:
+    """Return an object or a list that a client has written as JSON in a text, as some do."""
+    kind = schema["properties"].get(name, {}).get("type")
+    if not isinstance(value, str) or kind not in _STRUCTURES:
+        return value
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return found if isinstance(found, _STRUCTURES[kind]) else value
+
+
+_STRUCTURES = {"object": dict, "array": list}
 
 
 def _as_described(value: Any, schema: Schema, path: tuple[str, ...]) -> Any:

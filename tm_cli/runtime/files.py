@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.device_paths import find_device
@@ -23,15 +25,28 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int | None = None) -
     `mode`, the file has these permissions, and before that its owner's alone, and nothing but a
     file will do; without it, those of any new file. Raises OSError.
     """
+    with replacing(path, mode=mode) as write:
+        write(_as_bytes(content))
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int | None = None) -> Iterator[Callable[[bytes], object]]:
+    """Write a file piece by piece by the same rules: it is there at the end, or not at all.
+
+    Each piece goes to a device at once.
+    """
     if (device := find_device(path)) is not None:
         if mode is not None:
             raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
-        device.write(_as_bytes(content))
+        yield device.write
         return
     draft = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.new")
     _drafts.add(draft)
     try:
-        _write(draft, content, 0o666 if mode is None else 0o600)
+        with _opened(draft, 0o666 if mode is None else 0o600) as file:
+            yield file.write
+            file.flush()
+            os.fsync(file.fileno())
         if mode is not None:
             draft.chmod(mode)
         draft.replace(path)
@@ -59,13 +74,10 @@ def drop_drafts() -> None:
             draft.unlink()
 
 
-def _write(draft: Path, content: str | bytes, mode: int) -> None:
+def _opened(draft: Path, mode: int) -> BinaryIO:
     draft.unlink(missing_ok=True)  # of a process that was killed and had the same number
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(draft, flags, mode), "wb") as file:
-        file.write(_as_bytes(content))
-        file.flush()
-        os.fsync(file.fileno())
+    return os.fdopen(os.open(draft, flags, mode), "wb")
 
 
 def _as_bytes(content: str | bytes) -> bytes:

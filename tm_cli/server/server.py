@@ -277,6 +277,7 @@ class EmbeddedServer:
                 concurrent_runs=quota.concurrent_runs,
                 look=judge.look,
                 max_rps=quota.max_rps,
+                monthly_requests=quota.monthly_requests,
             ),
             targets=targets,
             locustfiles=Locustfiles(

@@ -181,10 +181,9 @@ def _of_system(system: str, title: str, base_url: str) -> tuple[Definition, ...]
 
 
 def _of_serve(name: str, default: int | None, help_: str, *, least: int = 0) -> Definition:
-    """A limit of the embedded server; a project must not shorten the user's history."""
+    """A limit of the embedded server; a project must not permit what its user has limited."""
     most = {"max_profile_rps": 10_000}.get(name, 2**31 - 1)
-    is_personal = name == "history_retention_days"
-    return Definition(name, _whole_number(least, most), default, help_, personal=is_personal)
+    return Definition(name, _whole_number(least, most), default, help_, personal=True)
 
 
 LIMITS_OF_SERVE = (

@@ -96,7 +96,11 @@ def test_progress_is_shown_on_a_terminal_alone(gate, server, traffic):
         (b"", ExitCode.CONFIGURATION, "traffic.jsonl is empty"),
         (b"\n{}\n", ExitCode.CONFIGURATION, "traffic.jsonl:2: t is missing"),
         (b'{"t": 1, "method": "GET", "url": "/"}', ExitCode.CONFIGURATION, "jsonl:1: url must be"),
-        (gzip.compress(LINE.encode()), ExitCode.CONFIGURATION, "compressed (gzip); unpack it"),
+        (
+            gzip.compress(LINE.encode(), mtime=0),
+            ExitCode.CONFIGURATION,
+            "compressed (gzip); unpack it",
+        ),
         (None, ExitCode.CONFIGURATION, "cannot read traffic.jsonl"),
     ],
 )
@@ -241,6 +245,33 @@ def test_an_import_that_the_server_refuses_is_not_repeated(gate, server, traffic
     assert "Profile limit reached (1)" in result.stderr
 
 
+def test_another_target_is_put_into_the_urls(gate, server, traffic):
+    traffic.write_text("\n" + LINE + "{\n" + LINE.replace("/users/1", "?q=%2F#f"))
+    server.answer("POST", "/captures/analyse", analysis(*GROUPS))
+    argv = ("captures", "analyse", "traffic.jsonl", "--target", "http://127.0.0.1:8080/")
+    assert gate(*argv).exit_code == ExitCode.OK
+    request, _ = server.requests[-1]
+    lines = request.files["file"].read().split(b"\n")
+    request.close()
+    assert (lines[0], lines[2]) == (b"", b"{")
+    assert read_request(lines[1]).url == "http://127.0.0.1:8080/users/1"
+    assert read_request(lines[3]).url == "http://127.0.0.1:8080/?q=%2F"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["traffic.jsonl", "--target", "shop"], "--target"),
+        (["traffic.jsonl", "--target", "http://shop.test/a"], "scheme and host alone"),
+        (["--source", "s", "--path", "p", "--target", "http://shop.test"], "goes with a FILE"),
+    ],
+)
+def test_a_target_that_cannot_be_used_is_refused(gate, server, traffic, argv, message):
+    result = gate("captures", "analyse", *argv)
+    assert result.exit_code == ExitCode.USAGE
+    assert message in result.stderr
+
+
 @pytest.mark.parametrize("source", ["logs", "3"])
 def test_a_remote_capture_is_named_by_its_source_and_path(gate, server, source):
     server.answer("GET", "/capture-sources", [{"id": 3, "name": "logs", "kind": "S3"}])
@@ -256,8 +287,8 @@ def test_a_remote_capture_is_named_by_its_source_and_path(gate, server, source):
 def test_an_unknown_source_is_named_with_those_there_are(gate, server):
     server.answer("GET", "/capture-sources", [{"id": 3, "name": "logs", "kind": "S3"}])
     result = gate("captures", "analyse", "--source", "log", "--path", "a")
-    assert result.exit_code == ExitCode.USAGE
-    assert "the server has: logs" in result.stderr
+    assert result.exit_code == ExitCode.REFUSED
+    assert "did you mean logs?" in result.stderr
 
 
 HAR = {

@@ -43,6 +43,18 @@ def test_baseline_that_cannot_be_read_costs_only_its_band(gate, server):
     assert "baseline ⠔⠔" not in result.stdout
 
 
+def test_calls_of_the_response_script_and_its_requests_are_told(gate, server):
+    script = {"ok": 1174, "errors": 2, "skipped": 0, "messages": {"Error: once": 1, "Error: no": 2}}
+    script["notes"] = ["initScript wrote: ready"]
+    requests = {"sent": 37, "completed": 37, "errors": 20, "refused": 5, "dropped": 0}
+    stats = {"scriptStats": json.dumps(script), "secondaryStats": json.dumps(requests)}
+    server.detail(autoCompareBaselineRunId=None, **stats)
+    shown = gate("history", "show", "7").stdout
+    assert "  response script 1,174 returned, 2 failed, 0 left out; such as Error: no" in shown
+    assert "  script note initScript wrote: ready" in shown
+    assert "  requests of the script 37 sent, 20 errors, 5 refused, 0 dropped" in shown
+
+
 def test_duet_draws_both_sides_from_one_answer(gate, server):
     server.detail(**FULL, against=other_side(), autoCompareBaselineRunId=None)
     shown = gate("history", "show", "7").stdout

@@ -16,6 +16,7 @@ from tm_cli.values.thresholds import read_thresholds
 
 URL = "http://localhost:8080/checkout"
 FLAGS = ("--url", URL, "--rate", "20", "--duration", "1m")
+SCHEMAS = (".tm-profile.schema.json", ".tm-settings.schema.json")
 GITHUB = ".github/workflows/load.yml"
 
 
@@ -34,7 +35,7 @@ def actions(result):
 def test_three_answers_make_a_set_up(tm):
     result = tm("init", typed=f"{URL}\n25 for 2m\ngithub\n")
     assert result.exit_code == 0
-    assert set(files(tm)) == {"checkout.yaml", "tm.toml", ".gitignore", GITHUB}
+    assert set(files(tm)) == {"checkout.yaml", "tm.toml", ".gitignore", GITHUB, *SCHEMAS}
     profile = yaml.safe_load(files(tm)["checkout.yaml"])
     assert profile["endpointUrl"] == URL
     assert (profile["duration"], profile["points"]) == ("2m", [[0, 25], [120, 25]])
@@ -43,7 +44,7 @@ def test_three_answers_make_a_set_up(tm):
 
 def test_enter_takes_the_defaults(tm):
     tm("init", typed=f"{URL}\n\n\n")
-    assert set(files(tm)) == {"checkout.yaml", "tm.toml", ".gitignore"}
+    assert set(files(tm)) == {"checkout.yaml", "tm.toml", ".gitignore", *SCHEMAS}
 
 
 def test_answer_that_cannot_be_used_is_asked_for_again(tm):
@@ -161,7 +162,7 @@ def test_port_of_this_machine_needs_no_scheme(tm, typed, url):
 def test_other_systems_are_set_up_by_their_own_questions(tm, typed, path, inputs):
     result = tm("init", typed=typed)
     assert result.exit_code == 0, result.stderr
-    assert set(files(tm)) == {"tm.toml", ".gitignore", path}
+    assert set(files(tm)) == {"tm.toml", ".gitignore", path, SCHEMAS[1]}
     given = gate_step(tm, path)["with"]
     reports = {name: given.pop(name) for name in ("artifact", "comment", "comment-name")}
     assert given == inputs

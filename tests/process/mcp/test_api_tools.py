@@ -67,7 +67,19 @@ def test_a_hidden_value_that_the_server_does_not_have_is_refused(asking, server)
     assert "'Authorization' is hidden" in answer.told
 
 
-def test_headers_that_are_no_list_are_hidden_whole(asking, server):
+def test_placeholders_are_shown_and_headers_of_steps_are_hidden_too(asking, server):
+    headers = [{"name": "Authorization", "value": "Bearer $$token$$"}]
+    steps = [{"request": "GET /", "headers": {"X-Token": "abc", "Cookie": "${SESSION}"}}]
+    server.profile(requestHeaders=json.dumps(headers), steps=steps)
+    found = asking.call("tm_get_profile", profile_id=42).found
+    assert json.loads(found["requestHeaders"]) == headers
+    assert found["steps"][0]["headers"] == {"X-Token": "***", "Cookie": "${SESSION}"}
+    answer = asking.call("tm_import_profile", profile={"name": "copy", "steps": found["steps"]})
+    assert answer.found["exit_name"] == "USAGE"
+    assert "of a step is hidden" in answer.told
+
+
+def test_headers_in_an_unknown_form_are_hidden_as_a_whole(asking, server):
     server.profile(requestHeaders="Authorization: Bearer of-the-target")
     assert asking.call("tm_get_profile", profile_id=42).found["requestHeaders"] == "***"
 

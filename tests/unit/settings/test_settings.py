@@ -7,7 +7,9 @@ import os
 import pytest
 
 from tm_cli.errors import ConfigurationError, UsageError
+from tm_cli.runtime.child_environment import SERVER
 from tm_cli.settings import DEFINITIONS, load_settings
+from tm_cli.settings.definitions import LIMITS_OF_SERVE
 from tm_cli.values.api_key import KEY_VARIABLES
 
 
@@ -140,6 +142,30 @@ def test_every_setting_has_a_variable_and_a_help_text(name):
     definition = DEFINITIONS[name]
     assert definition.variable == ("" if definition.own_prefix else "TM_") + name.upper()
     assert definition.help.endswith(".")
+
+
+def test_server_that_a_command_starts_has_the_limits_of_its_user():
+    assert {item.variable for item in LIMITS_OF_SERVE} <= set(SERVER)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("max_rps", "many", "'many': expected a whole number"),
+        ("max_rps", "-1", "'-1': expected a whole number"),
+        ("max_rps", "1e3", "'1e3': expected a whole number"),
+        ("max_rps", "9" * 30, "expected a whole number"),
+        ("max_profile_rps", "10001", "10001 is not from 1 to 10000"),
+        ("history_retention_days", "0", "0 is not from 1 to 2147483647"),
+    ],
+)
+def test_number_that_is_no_limit_is_refused(load, name, text, words):
+    with pytest.raises(ConfigurationError, match=words):
+        load(environ={f"TM_{name.upper()}": text}).value(name)
+
+
+def test_limit_is_a_number_of_the_users_file(load):
+    assert load(user_file="max_rps = 10_000").value("max_rps") == 10_000
 
 
 def test_every_secret_variable_is_hidden_in_messages():

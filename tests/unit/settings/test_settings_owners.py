@@ -302,6 +302,8 @@ def test_data_directory_that_another_user_chose_above_is_not_used(tmp_path):
         'api_key_file = "k"',
         'capture_sources = "evil.toml"',
         "require_verified_domains = false",
+        "history_retention_days = 1",
+        "max_rps = 0",
     ],
 )
 @pytest.mark.parametrize("name", ["tm.toml", "pyproject.toml"])

@@ -520,7 +520,7 @@ def _point(index: int, point: Any) -> dict[str, float]:
 
 def _check_curve(found: Mapping[str, Any]) -> Iterator[InvalidDocument]:
     for index, point in enumerate(found.get("points") or ()):
-        if point["x"] > found.get("duration", LONGEST):
+        if point["x"] > (found.get("duration") or LONGEST):
             yield InvalidDocument(
                 f"points[{index}] is at {point['x']:g}s, beyond the duration", ("points", index)
             )

@@ -133,7 +133,7 @@ def _headers() -> Schema:
     name = text(pattern=_HEADER_NAME)
     item = mapping({"name": name, "value": _A_HEADER_VALUE}, required=["name", "value"])
     return any_of(
-        text(),
+        text(pattern=r"^\s*(?:\[[\s\S]*\]\s*)?$"),  # JSON
         {"type": "object", "propertyNames": name, "additionalProperties": _A_HEADER_VALUE},
         {"type": "array", "items": item},
     )

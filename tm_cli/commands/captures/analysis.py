@@ -6,21 +6,25 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
 
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.captures.sources import find_source
 from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.runtime.terminal import Terminal
+from tm_cli.setup.answers import read_target
+from tm_cli.sources.traffic import SourceRequest
 from tm_cli.values.captures import (
     LARGEST_CAPTURE,
     InvalidLine,
     UnusableCapture,
     numbered_lines,
     read_request,
+    write_request,
 )
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
@@ -80,20 +84,65 @@ class RemoteCapture:
 
 @contextmanager
 def opened(
-    session: CommandContext, file: str | None, source: str | None, path: str | None
+    session: CommandContext,
+    file: str | None,
+    source: str | None,
+    path: str | None,
+    target: str | None = None,
 ) -> Iterator[LocalCapture | RemoteCapture]:
-    """Open what the options name; raises UsageError, and ConfigurationError for a bad file."""
+    """Open what the options name; raises UsageError, and ConfigurationError for a bad file.
+
+    With a `target` the requests of a file are those to another server.
+    """
     if (file is None) == (source is None):
         raise UsageError("give either a FILE, or --source and --path")
     if (source is None) != (path is None):
         raise UsageError("--source and --path belong together")
     if source is not None and path is not None:
+        if target is not None:
+            raise UsageError(
+                "--target goes with a FILE; a capture of a source is not sent from here"
+            )
         yield RemoteCapture(session, path, find_source(session, source).id, path)
         return
+    origin = None if target is None else _origin(target)
     name = "standard input" if file == "-" else str(file)
     with _local(session, str(file)) as opened_file:
         _check(session, name, opened_file)
-        yield LocalCapture(session, name, opened_file)
+        if origin is None:
+            yield LocalCapture(session, name, opened_file)
+            return
+        with tempfile.TemporaryFile() as copy:
+            _retarget(opened_file, copy, origin)
+            yield LocalCapture(session, name, copy)
+
+
+def _origin(target: str) -> str:
+    try:
+        url = urlsplit(read_target(target))
+    except ValueError as problem:
+        raise UsageError(f"--target: {problem}") from None
+    if url.path.strip("/") or url.query:
+        raise UsageError("--target: give scheme and host alone; paths come from the capture")
+    return f"{url.scheme}://{url.netloc}"
+
+
+def _retarget(file: BinaryIO, copy: BinaryIO, origin: str) -> None:
+    """Copy a capture with another server in its URLs, each line in its place."""
+    file.seek(0)
+    before = 0
+    for number, line in numbered_lines(_pieces(file)):
+        copy.write(b"\n" * (number - before - 1))
+        with suppress(InvalidLine):
+            request = read_request(line)
+            own = SourceRequest(request.method, request.url)
+            line = write_request(replace(request, url=origin + own.target)).encode()
+        copy.write(line.rstrip(b"\r") + b"\n")
+        before = number
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(_PIECE), b"")
 
 
 @contextmanager
@@ -122,7 +171,7 @@ def _check(session: CommandContext, name: str, file: BinaryIO) -> None:
     file.seek(0)
     good, bad, first = 0, 0, ""
     try:
-        for number, line in numbered_lines(iter(lambda: file.read(_PIECE), b"")):
+        for number, line in numbered_lines(_pieces(file)):
             try:
                 read_request(line)
                 good += 1

@@ -26,6 +26,13 @@ RemotePath = Annotated[
     str | None, typer.Option("--path", metavar="PATH", help="File of the capture source.")
 ]
 
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="URL", help="Server to send the requests to. [that of the capture]"
+    ),
+]
+
 
 @app.callback()
 @group
@@ -36,7 +43,11 @@ def captures() -> None:
 @app.command("analyse")
 @with_session
 def analyse(
-    session: CommandContext, file: File = None, source: Source = None, path: RemotePath = None
+    session: CommandContext,
+    file: File = None,
+    source: Source = None,
+    path: RemotePath = None,
+    target: Target = None,
 ) -> int:
     """List the kinds of requests in a capture; nothing is stored.
 
@@ -46,7 +57,7 @@ def analyse(
     """
     from tm_cli.commands.captures.analysis import opened, shown
 
-    with opened(session, file, source, path) as capture:
+    with opened(session, file, source, path, target) as capture:
         found = capture.analyse()
     return session.emit(found.document(), lambda: shown(session.terminal, capture.name, found))
 
@@ -69,6 +80,7 @@ def import_capture(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Name of the profile.")
     ] = None,
+    target: Target = None,
 ) -> int:
     """Make a profile of each selected kind of requests, with the values that the capture has.
 
@@ -76,9 +88,12 @@ def import_capture(
 
     tm captures import traffic.jsonl --select 1,3
     """
-    from tm_cli.commands.captures.imports import import_groups
+    from tm_cli.commands.captures.analysis import opened
+    from tm_cli.commands.captures.imports import check_options, import_groups
 
-    return import_groups(session, file, source, path, select or [], name)
+    check_options(session, select or [], name)
+    with opened(session, file, source, path, target) as capture:
+        return import_groups(session, capture, select or [], name)
 
 
 @app.command("convert")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tm_cli.cli.session import CommandContext
-from tm_cli.commands.captures.analysis import opened, shown
+from tm_cli.commands.captures.analysis import LocalCapture, RemoteCapture, shown
 from tm_cli.errors import TmError, UsageError
 from tm_cli.values.text import sanitize
 
@@ -18,15 +18,8 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 120
 
 
-def import_groups(
-    session: CommandContext,
-    file: str | None,
-    source: str | None,
-    path: str | None,
-    select: Sequence[str],
-    name: str | None,
-) -> int:
-    """Import the selected groups, or those that the user chooses."""
+def check_options(session: CommandContext, select: Sequence[str], name: str | None) -> None:
+    """Raise UsageError for what cannot work, before anything is sent."""
     if not select and session.terminal.keyboard is None:
         raise UsageError(
             "not a terminal; pass --select",
@@ -34,17 +27,25 @@ def import_groups(
         )
     if name is not None and not 0 < len(name.strip()) <= _LONGEST_NAME:
         raise UsageError(f"--name: a name has 1 to {_LONGEST_NAME} characters")
-    with opened(session, file, source, path) as capture:
-        analysis = capture.analyse()
-        groups = analysis.groups
-        if select:
-            chosen = _selected(groups, select)
-        else:
-            session.terminal.write_line(shown(session.terminal, capture.name, analysis))
-            chosen = _asked(session, groups)
-        if name is not None and len(chosen) != 1:
-            raise UsageError(f"--name goes with one kind of requests, not with {len(chosen)}")
-        found = capture.import_groups([_selection(group, name) for group in chosen])
+
+
+def import_groups(
+    session: CommandContext,
+    capture: LocalCapture | RemoteCapture,
+    select: Sequence[str],
+    name: str | None,
+) -> int:
+    """Import the selected groups, or those that the user chooses."""
+    analysis = capture.analyse()
+    groups = analysis.groups
+    if select:
+        chosen = _selected(groups, select)
+    else:
+        session.terminal.write_line(shown(session.terminal, capture.name, analysis))
+        chosen = _asked(session, groups)
+    if name is not None and len(chosen) != 1:
+        raise UsageError(f"--name goes with one kind of requests, not with {len(chosen)}")
+    found = capture.import_groups([_selection(group, name) for group in chosen])
     return _result(session, found)
 
 

@@ -113,6 +113,58 @@ def filters(session: CommandContext) -> int:
     return show_filters(session)
 
 
+@app.command("export")
+@with_session
+def export(
+    session: CommandContext,
+    *,
+    chosen: RunFilter,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write; it is there when it is complete. [standard output]",
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["jsonl", "csv"] | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="jsonl or csv. [by the name of the file, jsonl]"
+        ),
+    ] = None,
+    fields: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Fields to write, separated by commas.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Maximum number of runs.")
+    ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Write each run in full; one request per run.")
+    ] = False,
+) -> int:
+    """Export finished runs, newest first, as JSON Lines or CSV.
+
+    Takes the same memory for any number of runs. Runs that end while it goes on are left out.
+
+    tm history export --output history.csv
+
+    tm history export --profile checkout --from 30d | gzip > checkout.jsonl.gz
+    """
+    from tm_cli.commands.history import export as exporting
+
+    return exporting.export(
+        session,
+        chosen,
+        output=output,
+        form=None if form is None else exporting.ExportFormat(form),
+        fields=fields,
+        limit=limit,
+        details=details,
+    )
+
+
 @app.command("changes")
 @with_session
 def changes(

@@ -153,6 +153,13 @@ def _with_changes(rows: Sequence[HistoryRow]) -> Iterator[ListedRun]:
         yield ListedRun(row, values[n], change)
 
 
+def as_judged(row: HistoryRow) -> ListedRun:
+    """Return the row with nothing but what its verdict says of p95."""
+    from tm_cli.commands.history.comparable import metric_of
+
+    return ListedRun(row, metric_of("p95", row), _judged_change(row))
+
+
 def _judged_change(row: HistoryRow) -> float | None:
     from tm_cli.backends.trafficmorph.results import read_comparisons
     from tm_cli.values.text import as_number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,9 @@ from tm_cli.gate.policy import Decision
 from tm_cli.render.chart import draw_series, remarkable_moments
 from tm_cli.render.summary import run_summary
 from tm_cli.render.tables import instant, percent
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import as_number, sanitize
+
+_MOST_NOTES = 50
 
 
 def describe_run(session: CommandContext, row: HistoryRow) -> str:
@@ -42,6 +44,9 @@ def _details(row: HistoryRow) -> list[str]:
         ("region", row.region),
         ("tags", ", ".join(row.tags)),
         ("CPU pressure", _pressure(row.cpu_pressure)),
+        ("response script", _script(row.script_stats)),
+        ("requests of the script", _follow_ups(row.secondary_stats)),
+        *(("script note", note) for note in _script_notes(row.script_stats)),
     ]
     return [f"  {name} {sanitize(value)}" for name, value in details if value not in (None, "")]
 
@@ -50,6 +55,36 @@ def _pressure(share: float | None) -> str | None:
     if share is None:
         return None
     return f"{percent(100 * share)}, the share of the time in which some task waited for a CPU"
+
+
+def _script(stats: object) -> str | None:
+    """How often the response script was called, and its most frequent error."""
+    if not isinstance(stats, Mapping):
+        return None
+    text = _counted(stats, {"ok": "returned", "errors": "failed", "skipped": "left out"})
+    messages = stats.get("messages")
+    if not text or not isinstance(messages, Mapping) or not messages:
+        return text
+    most_frequent = max(messages, key=lambda text: as_number(messages[text]) or 0)
+    return f"{text}; such as {most_frequent}"
+
+
+def _script_notes(stats: object) -> Sequence[object]:
+    """What scripts around the run have written, and what has failed."""
+    notes = stats.get("notes") if isinstance(stats, Mapping) else None
+    return notes[:_MOST_NOTES] if isinstance(notes, list) else []
+
+
+def _follow_ups(stats: object) -> str | None:
+    """What has become of the requests that the response script has asked for."""
+    if not isinstance(stats, Mapping) or not any(map(as_number, stats.values())):
+        return None
+    return _counted(stats, {name: name for name in ("sent", "errors", "refused", "dropped")})
+
+
+def _counted(stats: Mapping[str, Any], words: Mapping[str, str]) -> str | None:
+    found = [f"{stats[key]:,} {word}" for key, word in words.items() if type(stats.get(key)) is int]
+    return ", ".join(found) or None
 
 
 def _picture(session: CommandContext, row: HistoryRow, result: Result) -> list[str]:
@@ -101,11 +136,19 @@ def get_ended_run(client: TrafficMorphClient, history_id: int) -> HistoryRow:
         return client.get_history_item(history_id)
 
 
-def with_details(session: CommandContext, row: HistoryRow) -> HistoryRow:
-    """Return a row of a list in detail, where the list itself has no response times."""
-    if row.latency_quantiles is not None or row.id is None:
+def with_details(session: CommandContext, row: HistoryRow, *, always: bool = False) -> HistoryRow:
+    """Return a row of a list in detail, where the list has no response times or `always`.
+
+    A run that has been deleted since stays as it was listed.
+    """
+    if row.id is None or (row.latency_quantiles is not None and not always):
         return row
-    return session.client.get_history_item(row.id)
+    try:
+        return session.client.get_history_item(row.id)
+    except HttpError as error:
+        if error.status not in _NOT_THERE or not error.from_api:
+            raise
+        return row
 
 
 @contextmanager

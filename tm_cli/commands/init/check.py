@@ -485,7 +485,10 @@ def _target(path: Path, document: Mapping[str, Any], server: str | None) -> Chec
 
 
 def _looks_like_a_profile(path: Path) -> bool:
-    if path.suffix.lower() not in SUFFIXES or not path.is_file() or path.stat().st_size > 1_000_000:
+    is_hidden = path.name.startswith(".")  # such as a schema
+    if is_hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    if path.stat().st_size > 1_000_000:
         return False
     text = path.read_bytes()
     return b"points" in text and (b"endpointUrl" in text or b"targetUrl" in text)

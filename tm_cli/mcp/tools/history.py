@@ -99,7 +99,7 @@ def _time(description: str) -> Schema:
 
 
 ONE_RUN = {"run_id": shared.HISTORY_ID}
-_SERIES_HELP = "Include the course over time: a point for every five seconds of the run."
+_SERIES_HELP = "Include the course over time: a point for every five seconds, 720 for an hour."
 
 HISTORY_TOOLS: tuple[Tool, ...] = (
     published(

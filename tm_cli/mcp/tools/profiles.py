@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
 from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.mcp import schema as shared
 from tm_cli.mcp.results import LARGEST_RESULT, OWN_KEYS, cleaned
@@ -38,7 +39,8 @@ _SECRET_HEADER = re.compile(
     r"auth|cookie|token|secret|key|session|passw|credential|signature|csrf|xsrf|jwt|saml",
     re.IGNORECASE,
 )
-_SECRET_VALUE = re.compile(r"\s*(?:bearer|basic|digest|negotiate)\s", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*(?:bearer|basic|digest|negotiate)\s", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\$\$[\w.-]+\$\$|\$\{\w+\}")
 
 WIRE_NAMES = {
     "name": "name",
@@ -65,16 +67,13 @@ WIRE_NAMES = {
 }
 """Arguments, and what the fields of a profile are called on the wire."""
 
-NOT_WRITTEN = {"id", "callbackSecret", "createdAt", "updatedAt", "status", "schedule"}
-"""What the server returns of a profile and does not take, or keeps when it is missing."""
-
 
 def list_profiles(session: CallSession, arguments: dict[str, Any]) -> Any:
     return [profile.document() for profile in session.client.list_profiles()]
 
 
 def get_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
-    return masked(session.client.get_profile(arguments["profile_id"]).document())
+    return masked(session.client.get_profile_fields(arguments["profile_id"]))
 
 
 def show_profile(session: CallSession, arguments: dict[str, Any]) -> int:
@@ -98,8 +97,8 @@ def create_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
 def update_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     """Read, merge and write: the API resets what a write leaves out."""
     profile_id = arguments["profile_id"]
-    current = session.client.get_profile(profile_id).document()
-    kept = {name: value for name, value in current.items() if name not in NOT_WRITTEN}
+    current = session.client.get_profile_fields(profile_id)
+    kept = {name: value for name, value in current.items() if name not in NOT_SENT}
     body = {**kept, **_wire(arguments)}
     body["requestHeaders"] = _unmasked(body.get("requestHeaders"), current.get("requestHeaders"))
     if "name" in arguments:
@@ -144,6 +143,8 @@ def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     if _is_masked(document.get("requestHeaders")):
         stored = _stored_headers(session, given.get("name"))
         document["requestHeaders"] = _unmasked(document["requestHeaders"], stored)
+    if isinstance(steps := document.get("steps"), list) and _is_hidden_in(steps):
+        raise _hidden("of a step")
     if not arguments.get("overwrite"):
         _refuse_taken_name(
             session, document["name"], hint="give another name, or overwrite: true to replace it"
@@ -154,7 +155,7 @@ def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
 def _stored_headers(session: CallSession, name: Any) -> Any:
     """The headers of the profile of this server that a document was exported from, if it is one."""
     found = _named(session, name) if isinstance(name, str) else None
-    return session.client.get_profile(found.id).document().get("requestHeaders") if found else None
+    return session.client.get_profile_fields(found.id).get("requestHeaders") if found else None
 
 
 def _wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,15 +194,34 @@ def masked(profile: Mapping[str, Any]) -> dict[str, Any]:
     if found.get("callbackSecret"):
         found["callbackSecret"] = MASK
     if written := found.get("requestHeaders"):
-        shown = [{**header, "value": _masked_value(header)} for header in _read_headers(written)]
+        shown = [
+            {**header, "value": _masked_value(header.get("name"), header.get("value"))}
+            for header in _read_headers(written)
+        ]
         found["requestHeaders"] = json.dumps(shown, ensure_ascii=False) if shown else MASK
+    if isinstance(found.get("steps"), list):
+        found["steps"] = [_masked_step(step) for step in found["steps"]]
     return found
 
 
-def _masked_value(header: Mapping[str, Any]) -> Any:
-    name, value = str(header.get("name", "")), header.get("value")
-    is_secret = _SECRET_HEADER.search(name) or _SECRET_VALUE.match(str(value))
-    return MASK if is_secret else value
+def _masked_step(step: Any) -> Any:
+    if not isinstance(step, dict) or not isinstance(step.get("headers"), dict):
+        return step
+    headers = step["headers"]
+    return {**step, "headers": {name: _masked_value(name, headers[name]) for name in headers}}
+
+
+def _is_hidden_in(steps: list[Any]) -> bool:
+    headers = [step.get("headers") for step in steps if isinstance(step, dict)]
+    return any(MASK in found.values() for found in headers if isinstance(found, dict))
+
+
+def _masked_value(name: Any, value: Any) -> Any:
+    """Return the value of a header; placeholders alone are not a secret."""
+    text = str(value)
+    is_filled_in = not _PLACEHOLDER.sub("", _SCHEME.sub("", text)).strip()
+    is_secret = _SECRET_HEADER.search(str(name)) or _SCHEME.match(text)
+    return MASK if is_secret and not is_filled_in else value
 
 
 def _read_headers(written: Any) -> list[dict[str, Any]]:
@@ -229,13 +249,17 @@ def _unmasked(written: Any, stored: Any) -> Any:
     for header in _read_headers(written):
         name = str(header.get("name"))
         if header.get("value") == MASK and name.lower() not in values:
-            raise UsageError(
-                f"the value of the header {name!r} is hidden, and this server does not have it",
-                hint="give the value, or use `tm profiles export` and `import`",
-            )
+            raise _hidden(repr(name))
         hidden = header.get("value") == MASK
         found.append({**header, "value": values[name.lower()]} if hidden else header)
     return json.dumps(found, ensure_ascii=False)
+
+
+def _hidden(name: str) -> UsageError:
+    return UsageError(
+        f"the value of the header {name} is hidden, and it cannot be filled in",
+        hint="give the value, or use `tm profiles export` and `import`",
+    )
 
 
 LONGEST_URL = 2048

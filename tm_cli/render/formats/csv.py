@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tm_cli.gate.model import Comparison, Sample, TimeSeries
 from tm_cli.gate.outcome import GateOutcome, Record
@@ -93,8 +95,28 @@ def _plain(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def harmless(text: str) -> str:
+_LONGEST_CELL = 32_767
+"""Characters, as many as spreadsheets take."""
+
+
+def csv_line(cells: Sequence[Any]) -> str:
+    """Return a row with its line break: numbers as they are, texts harmless, lists and objects as
+    JSON.
+    """
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(map(_cell, cells))
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    shown = value if isinstance(value, str) else json.dumps(value)
+    return harmless(shown, longest=_LONGEST_CELL)
+
+
+def harmless(text: str, **limits: int) -> str:
     """Return a cell that spreadsheets do not evaluate."""
-    shown = sanitize(text)
+    shown = sanitize(text, **limits)
     first = unicodedata.normalize("NFKC", shown[:1])  # some take fullwidth signs for these
     return f"'{shown}" if first.startswith(_FORMULA) else shown

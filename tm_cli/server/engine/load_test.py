@@ -174,6 +174,8 @@ class LoadTest:
         if self._script:
             self._script.close(_SCRIPT_DRAIN if is_complete else 0.0)
             self._events.write("scripts", **self._script.counts())
+            if note := self._script.note():
+                self._events.write("note", text=note)
         if self._scenario:
             self._scenario.end()
         if note := self._report.note():

@@ -90,6 +90,7 @@ _LISTING = (
     Parameter("region", str, "exact"),
     Parameter("autoVerdict", str, "exact; what matches nothing gives an empty page"),
     Parameter("tag", str, "one of the tags, exact"),
+    Parameter("runId", str, "the beginning of `runId`; this server's own"),
     Parameter("from", Time, "`createdAt` is not before; with offset"),
     Parameter("to", Time, "`createdAt` is not after; with offset"),
 )

@@ -253,6 +253,8 @@ class CaptureGroup(Answer):
     curve: list[CapturePoint]
     variables: list[CaptureVariable]
     sample_urls: list[str]
+    warnings: list[str]
+    problem: str | None
 
 
 class CaptureAnalysis(Answer):

@@ -96,6 +96,7 @@ class HistoryRow(Answer):
     against_url: str | None
     latency_quantiles: JsonText | None
     load_fingerprint: str
+    latency_changes: dict[str, Double] | None = None
 
 
 class JudgedCounts(Answer):

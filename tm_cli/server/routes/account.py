@@ -73,7 +73,7 @@ def _limits(quota: Quota) -> dict[str, int | None]:
 def _usage(services: Services) -> dict[str, int]:
     profiles = services.profiles.all()
     return {
-        "usedRequests": services.used_requests,
+        "usedRequests": services.supervisor.used_requests,
         "includedRequests": services.quota.monthly_requests,
         "activeRunCount": len(services.supervisor.active),
         "profileCount": len(profiles),

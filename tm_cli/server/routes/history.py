@@ -166,7 +166,22 @@ def summary(row: StoredRow) -> dict[str, Any]:
         "againstUrl": row["against_url"],
         "latencyQuantiles": row["latency_quantiles"],
         "loadFingerprint": row["fingerprint"],
+        "latencyChanges": _latency_changes(row["auto_compare_snapshot"]),
     }
+
+
+_QUANTILES = ("p50", "p95", "p99")
+
+
+def _latency_changes(snapshot: str | None) -> dict[str, float] | None:
+    """Return the changes in percent since what the run was compared with; None: nothing."""
+    items = json.loads(snapshot).get("comparisons") if snapshot else None
+    changes: dict[str, float] = {}
+    for item in items if isinstance(items, list) else ():
+        name, change = item.get("metric"), item.get("change")
+        if name in _QUANTILES and isinstance(change, int | float):
+            changes.setdefault(name, change)
+    return changes or None
 
 
 def detail(row: StoredRow) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class InitValues:
-    """What an init script has returned, and the notes of the run about its console."""
+    """What an init script has returned, and notes about its console."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -115,29 +115,32 @@ def _notes(name: str, console: Sequence[str]) -> tuple[str, ...]:
 class EndActions:
     """What is done once a run has ended, however it did; `history` gets notes about failures.
 
-    `init_values` are the macros of the cleanup script, which may send requests to `targets`. `hide`
-    leaves secret values out of a text.
+    Those of a run itself would be a reason for its verdict. The values of `init` are the macros of
+    the cleanup script, which may send requests to `targets`. `hide` leaves secrets out of a text.
     """
 
     run_id: str
     profile: StoredProfile
-    init_values: Mapping[str, Any]
+    init: InitValues
     hide: Callable[[str], str]
     history: HistoryStore
     targets: OutgoingRequests
     callbacks: OutgoingRequests
     now: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     @property
     def has_any(self) -> bool:
-        return bool(self.profile.fields.cleanup_script or self.profile.fields.callback_url)
+        fields = self.profile.fields
+        return bool(fields.cleanup_script or fields.callback_url or self.init.notes)
 
     async def __call__(self, history_id: int | None, metrics: Mapping[str, Any]) -> None:
         """Clean up, then call back; `metrics` are what the cleanup script gets."""
-        found = [*await self._clean_up(metrics), *await self._call_back(history_id)]
-        notes = [self.hide(text) for text in found]
+        notes = [*self.init.notes, *await self._clean_up(metrics)]
+        notes += await self._call_back(history_id)
         if notes and history_id is not None:
-            await asyncio.to_thread(self.history.add_notes, history_id, notes)
+            hidden = [self.hide(text) for text in notes]
+            await asyncio.to_thread(self.history.set_script_notes, history_id, hidden)
 
     async def _clean_up(self, metrics: Mapping[str, Any]) -> Sequence[str]:
         source = self.profile.fields.cleanup_script
@@ -146,7 +149,7 @@ class EndActions:
         script = ScriptSource("cleanupScript", "cleanup", source)
         process = ScriptProcess(self.targets)
         try:
-            result = await process.call(script, dict(metrics), constants=self.init_values)
+            result = await process.call(script, dict(metrics), constants=self.init.values)
         except ScriptFailed as failure:
             logger.warning("run %s: %s", self.run_id, self.hide(str(failure)))
             return [f"{failure} (the cleanup of the run has failed)"]
@@ -160,7 +163,7 @@ class EndActions:
         body = json.dumps(callback_document(row)).encode()
         failure = ""
         for delay in ATTEMPTS:
-            await asyncio.sleep(delay)
+            await self.sleep(delay)
             failure, may_succeed = await self._attempt(url, body)
             if not may_succeed:
                 break

@@ -86,8 +86,14 @@ class LiveRun:
     """Follows one run's engine and stores its results as they come."""
 
     def __init__(
-        self, run: ServerRun, job: EngineJob, store: RunStore, early: EarlyStop | None = None
+        self,
+        run: ServerRun,
+        job: EngineJob,
+        store: RunStore,
+        early: EarlyStop | None = None,
+        on_iteration: Callable[[LiveRun], None] | None = None,
     ) -> None:
+        """`on_iteration` is called when a looping run begins its curve again."""
         self.run = run
         self.state = RunState(run.duration, run.curve_end)
         self.state.notes += run.notes
@@ -104,6 +110,8 @@ class LiveRun:
         self._settled = 0
         self._steps_due = _STEPS_INTERVAL
         self._early = early
+        self._on_iteration = on_iteration
+        self._iteration = 0
         self._looking: asyncio.Task[None] | None = None
         self._protocol = ""
         self._pending: dict[tuple[int, int], EngineBucket] = {}
@@ -258,8 +266,16 @@ class LiveRun:
                 self._store.set_protocol(self.run.run_id, event.protocol)
             case _:
                 self._flush()
+        if isinstance(event, EngineProgress) and self.run.loop:
+            self._count_iterations(event.elapsed)
         if isinstance(event, EngineProgress) and self._early and not self._looking:
             self._looking = asyncio.create_task(self._look(self._early, self._settled))
+
+    def _count_iterations(self, elapsed: float) -> None:
+        iteration = int(elapsed // self.run.duration)
+        if iteration > self._iteration and self._on_iteration:
+            self._on_iteration(self)
+        self._iteration = iteration
 
     async def _look(self, early: EarlyStop, settled: int) -> None:
         """End the curve soon if the verdict is known; a look that fails leaves the run alone."""

@@ -458,15 +458,14 @@ async def _initialized(
     at_end = EndActions(
         run.run_id,
         profile,
-        init.values,
+        init,
         hide=job.hide,
         history=services.history,
         targets=targets,
         callbacks=OutgoingRequests(services.targets.check, services.ca_file),
         now=services.clock.now,
     )
-    notes = run.notes + tuple(map(job.hide, init.notes))
-    return replace(run, notes=notes, at_end=at_end if at_end.has_any else None), job
+    return replace(run, at_end=at_end if at_end.has_any else None), job
 
 
 def _variables(locustfile: JobLocustfile | None) -> dict[str, str]:

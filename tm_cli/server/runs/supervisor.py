@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 class Supervisor:
     """At most one active run per profile; every run that ends gets its row.
 
-    Limits that are 0 are none; `max_rps` is for the requests per second of all active runs.
+    Limits that are 0 are none; `max_rps` is for the requests per second of all active runs, and
+    `monthly_requests` ends a looping run after the iteration in which they are used up.
     """
 
     runs: RunStore
@@ -43,6 +44,7 @@ class Supervisor:
     concurrent_runs: int
     look: Look | None = None
     max_rps: int = 0
+    monthly_requests: int = 0
     _closing: bool = field(default=False, init=False)
     _newest: dict[int, LiveRun] = field(default_factory=dict, init=False)
     _tasks: dict[asyncio.Task[None], LiveRun] = field(default_factory=dict, init=False)
@@ -60,6 +62,19 @@ class Supervisor:
         return bool(self._tasks)
 
     @property
+    def used_requests(self) -> int:
+        """Requests sent in this calendar month (UTC), those of active runs included."""
+        month = self.clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        live = sum(run.state.sent for run in self.active)
+        return self.history.requests_since(month) + live
+
+    def _end_if_used_up(self, live: LiveRun) -> None:
+        """End a looping run between two iterations if no requests are left for the next one."""
+        if 0 < self.monthly_requests <= self.used_requests:
+            live.state.notes.append("stopped after an iteration: the month's requests are used up")
+            live.end(RunOutcome.STOPPED, grace=STOP_GRACE)
+
+    @property
     def busy_profiles(self) -> set[int]:
         """The profiles with a run that is active, or is being stored or judged."""
         return {live.run.profile_id for live in list(self._tasks.values())}
@@ -72,7 +87,8 @@ class Supervisor:
         self.require_room(run.profile_id)
         previous = self._newest.get(run.profile_id)
         looks = run.stops_early and self.look
-        live = LiveRun(run, job, self.runs, EarlyStop(run, job, looks) if looks else None)
+        early = EarlyStop(run, job, looks) if looks else None
+        live = LiveRun(run, job, self.runs, early, self._end_if_used_up)
         self._check_rate(live)
         self.runs.add(run)
         if previous:

@@ -46,6 +46,9 @@ from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.workers.engine_events import EngineBucket
 
+MOST_EARLIER = 50
+"""Earlier runs that show how much two runs differ when any two are compared."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -115,9 +118,10 @@ class Judge:
         return here, there
 
     def earlier(self, row: StoredRow) -> list[StoredRow]:
-        """The comparable completed rows of the row's profile before it, newest first."""
-        rows = self.history.completed_before(row["id"], row["profile_id"])
-        return [other for other in rows if other["fingerprint"] == row["fingerprint"]]
+        """The newest comparable completed rows of the row's profile before it, newest first."""
+        return self.history.comparable_before(
+            row["id"], row["profile_id"], row["fingerprint"], MOST_EARLIER
+        )
 
     def look(
         self, run: ServerRun, state: RunState, test: SequentialTest, seen: Interim, buckets: int

@@ -7,6 +7,7 @@ call only what is registered here. It has no files, sockets, modules or environm
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -163,7 +164,7 @@ class Script:
         try:
             return self._taken(self._evaluate(calls))
         except _BROKEN:
-            self._context = self._started()
+            self._restart()
             if len(calls) > 1:  # it is not known which one it was
                 return self._run_some(calls[:1])
             return [(False, "RangeError: it is nested too deeply, or has broken the engine")]
@@ -187,7 +188,7 @@ class Script:
         try:
             return self._taken(str(self._context.eval("__tm_take()")))
         except (*_BROKEN, QuickJSError, ValueError):
-            self._context = self._started()
+            self._restart()
             return []
 
     def _reason(self, error: Exception) -> str:
@@ -197,9 +198,15 @@ class Script:
             return f"it needed more than {MEMORY // 1024 // 1024} MiB"
         return str(error).partition("\n")[0]
 
+    def _restart(self) -> None:
+        with contextlib.suppress(*_BROKEN, QuickJSError):
+            self._runtime.close()
+        self._context = self._started()
+
     def _started(self) -> Context:
         """A new engine with the script; raises ScriptError."""
-        context: Context = Runtime(memory_limit=MEMORY).new_context(timeout=self._seconds)
+        self._runtime = Runtime(memory_limit=MEMORY)
+        context: Context = self._runtime.new_context(timeout=self._seconds)
         if self._fetch:
             context.register("__tm_fetch", self._fetch)
         context.eval(_PRELUDE)

@@ -31,34 +31,40 @@ class HistoryFilter:
     created_from: datetime | None = None
     created_to: datetime | None = None
 
-    def where(self, *, is_frequent_tag: bool = False) -> tuple[str, list[object]]:
-        """Return a condition on `listed_runs`, and its parameters.
-
-        The runs of a tag are looked up by the tag, of a frequent one the tag by the runs.
-        """
+    def query(self) -> tuple[str, list[object]]:
+        """Return where the ids of the rows come from, and the parameters of that."""
         prefix = self.run_id_prefix
         terms: list[tuple[str, object | None]] = [
             ("profile_id = ?", self.profile_id),
             ("triggered_by = ?", self.triggered_by),
             ("region = ?", self.region),
             ("auto_verdict = ?", self.verdict),
-            (_FREQUENT_TAG if is_frequent_tag else _TAG, self.tag),
+            ("tag = ?", self.tag),
             (f"id IN ({_RUN_ID} >= ?)", prefix),
             (f"id IN ({_RUN_ID} < ?)", None if prefix is None else f"{prefix}{_LAST}"),
-            ("created_at >= ?", wire_time(self.created_from) if self.created_from else None),
-            ("created_at <= ?", wire_time(self.created_to) if self.created_to else None),
+            (f"{self._time} >= ?", wire_time(self.created_from) if self.created_from else None),
+            (f"{self._time} <= ?", wire_time(self.created_to) if self.created_to else None),
         ]
         asked = [(sql, value) for sql, value in terms if value is not None]
         condition = " AND ".join(sql for sql, _ in asked) or "TRUE"
-        return condition, [value for _, value in asked]
+        # the index of tags has the order of the list, so that few rows of a tag are read
+        is_more = any(value is not None for _, value in terms[:4])
+        tables = "run_tags CROSS JOIN listed_runs USING (id)" if is_more else "run_tags"
+        source = "listed_runs" if self.tag is None else tables
+        return f"FROM {source} WHERE {condition}", [value for _, value in asked]
+
+    @property
+    def order(self) -> str:
+        """Return how the ids are ordered, newest first."""
+        return f"ORDER BY {self._time} DESC, id DESC"
+
+    @property
+    def _time(self) -> str:
+        return "created_at" if self.tag is None else "listed_at"
 
 
-_TAG = "id IN (SELECT id FROM run_tags WHERE tag = ?)"
-_FREQUENT_TAG = "EXISTS (SELECT 1 FROM run_tags AS own WHERE tag = ? AND own.id = listed_runs.id)"
 _RUN_ID = "SELECT id FROM history WHERE run_id"
 _LAST = "\U0010ffff"
-_FREQUENT = 1000
-"""Runs of a tag."""
 
 _JOINED = "history JOIN runs USING (run_id)"
 _COMPARED = """
@@ -138,13 +144,14 @@ class HistoryStore:
         ).fetchone()
         return max(wire_time(self._clock.now()), newest[0] if newest else "")
 
-    def add_notes(self, history_id: int, notes: Sequence[str]) -> None:
-        """Add notes about what was done after the end of the run."""
+    def set_script_notes(self, history_id: int, notes: Sequence[str]) -> None:
+        """Keep what scripts have written and what has failed around a run; nothing judges it."""
         with self._database.transaction() as connection:
-            connection.executemany(
-                "UPDATE history SET notes = json_insert(notes, '$[#]', ?)"
-                " WHERE id = ? AND json_valid(notes)",
-                [(note, history_id) for note in notes],
+            connection.execute(
+                "UPDATE history SET script_stats ="
+                " json_set(coalesce(script_stats, '{}'), '$.notes', json(?))"
+                " WHERE id = ? AND json_valid(coalesce(script_stats, '{}'))",
+                [json.dumps(list(notes)), history_id],
             )
 
     def set_verdict(self, history_id: int, verdict: StoredVerdict) -> bool:
@@ -172,25 +179,14 @@ class HistoryStore:
 
     def page(self, wanted: HistoryFilter, *, page: int, size: int) -> tuple[list[StoredRow], int]:
         """One page of matching rows, newest first, and how many match altogether."""
-        is_frequent = self._is_frequent(wanted.tag)
-        condition, parameters = wanted.where(is_frequent_tag=is_frequent)
-        total = self._count(condition, parameters)
-        ids = f"SELECT id FROM listed_runs WHERE {condition} {_NEWEST_FIRST} LIMIT ? OFFSET ?"  # noqa: S608 - our own words
+        source, parameters = wanted.query()
+        total = self._database.row(f"SELECT COUNT(*) {source}", parameters)
+        ids = f"SELECT id {source} {wanted.order} LIMIT ? OFFSET ?"
         rows = self._database.rows(
             f"SELECT {_BRIEF} FROM {_JOINED} WHERE id IN ({ids}) {_NEWEST_FIRST}",  # noqa: S608
             [*parameters, size, page * size],
         )
-        return [checked(row) for row in rows], total
-
-    def _is_frequent(self, tag: str | None) -> bool:
-        sql = "SELECT COUNT(*) FROM (SELECT 1 FROM run_tags WHERE tag = ? LIMIT ?)"
-        row = self._database.row(sql, [tag, _FREQUENT]) if tag is not None else None
-        return row is not None and row[0] == _FREQUENT
-
-    def _count(self, condition: str, parameters: Sequence[object]) -> int:
-        sql = f"SELECT COUNT(*) FROM listed_runs WHERE {condition}"  # noqa: S608 - our own words
-        row = self._database.row(sql, parameters)
-        return int(row[0]) if row else 0
+        return [checked(row) for row in rows], int(total[0]) if total else 0
 
     def completed_before(self, history_id: int, profile_id: int) -> list[StoredRow]:
         """The earlier completed rows of a profile, newest first, without damaged ones."""
@@ -198,7 +194,23 @@ class HistoryStore:
             f"SELECT {_COMPARED} FROM {_JOINED}"  # noqa: S608 - our own words
             " WHERE profile_id = ? AND id < ? AND outcome = 'COMPLETED' ORDER BY id DESC"
         )
-        rows = self._database.rows(sql, [profile_id, history_id])
+        return self._undamaged(sql, [profile_id, history_id])
+
+    def comparable_before(
+        self, history_id: int, profile_id: int, fingerprint: str, most: int
+    ) -> list[StoredRow]:
+        """The same with one fingerprint, and no more than `most`: cheap for a long history."""
+        ids = (
+            "SELECT history.id FROM listed_runs CROSS JOIN history USING (id)"
+            " CROSS JOIN runs USING (run_id) WHERE listed_runs.profile_id = ? AND id < ?"
+            " AND outcome = 'COMPLETED' AND fingerprint = ?"
+            " ORDER BY listed_runs.created_at DESC, id DESC LIMIT ?"
+        )
+        sql = f"SELECT {_COMPARED} FROM {_JOINED} WHERE id IN ({ids}) ORDER BY id DESC"  # noqa: S608
+        return self._undamaged(sql, [profile_id, history_id, fingerprint, most])
+
+    def _undamaged(self, sql: str, parameters: Sequence[object]) -> list[StoredRow]:
+        rows = self._database.rows(sql, parameters)
         return [row for row in map(checked, rows) if not row["damaged"]]
 
     def unjudged(self) -> list[int]:
@@ -236,12 +248,14 @@ class HistoryStore:
         return len(found)
 
     def facets(self) -> HistoryFacets:
+        profiles = self._distinct("listed_runs", "profile_id")
         newest = self._database.rows(
-            "SELECT profile_id, profile_name FROM history JOIN runs USING (run_id) WHERE id IN"
-            " (SELECT MAX(id) FROM listed_runs GROUP BY profile_id)"
+            f"SELECT profile_id, profile_name FROM {_JOINED} WHERE id IN ("  # noqa: S608
+            f"SELECT (SELECT id FROM listed_runs WHERE profile_id = value {_NEWEST_FIRST} LIMIT 1)"
+            f" FROM ({profiles}))"
         )
-        regions = self._database.rows("SELECT DISTINCT region FROM listed_runs ORDER BY region")
-        tags = self._database.rows("SELECT DISTINCT tag FROM run_tags ORDER BY tag")
+        regions = self._database.rows(self._distinct("listed_runs", "region"))
+        tags = self._database.rows(self._distinct("run_tags", "tag"))
         named = [
             (row["profile_id"], row["profile_name"])
             for row in newest
@@ -251,6 +265,18 @@ class HistoryStore:
             profiles=sorted(named, key=lambda item: (item[1].lower(), item[0])),
             regions=[row[0] for row in regions if isinstance(row[0], str)],
             tags=[row[0] for row in tags],
+        )
+
+    @staticmethod
+    def _distinct(table: str, column: str) -> str:
+        """Return a query for the values of an indexed column in order, each looked up once.
+
+        `SELECT DISTINCT` would read every row.
+        """
+        return (
+            f"WITH RECURSIVE known (value) AS (SELECT MIN({column}) FROM {table} UNION ALL"  # noqa: S608
+            f" SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > value)"
+            " FROM known WHERE value IS NOT NULL) SELECT value FROM known WHERE value IS NOT NULL"
         )
 
     def requests_since(self, instant: datetime) -> int:

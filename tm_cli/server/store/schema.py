@@ -31,11 +31,13 @@ CREATE INDEX listed_runs_by_creation ON listed_runs
     (created_at DESC, id DESC, profile_id, region, triggered_by, auto_verdict);
 CREATE INDEX listed_runs_by_profile ON listed_runs
     (profile_id, created_at DESC, id DESC, region, triggered_by, auto_verdict);
+CREATE INDEX listed_runs_by_region ON listed_runs (region, created_at DESC, id DESC);
 
 CREATE TABLE run_tags (
-    tag TEXT    NOT NULL,
-    id  INTEGER NOT NULL,
-    PRIMARY KEY (tag, id)
+    tag       TEXT    NOT NULL,
+    listed_at NOT NULL,             -- created_at of the run
+    id        INTEGER NOT NULL,
+    PRIMARY KEY (tag, listed_at DESC, id DESC)
 ) WITHOUT ROWID;
 CREATE INDEX run_tags_by_run ON run_tags (id);
 
@@ -50,6 +52,7 @@ BEGIN
     UPDATE listed_runs
         SET id = NEW.id, created_at = NEW.created_at, auto_verdict = NEW.auto_verdict
         WHERE id = OLD.id;
+    UPDATE run_tags SET id = NEW.id, listed_at = NEW.created_at WHERE id = OLD.id;
 END;
 CREATE TRIGGER deleted_run_is_not_listed AFTER DELETE ON history
 BEGIN
@@ -60,7 +63,7 @@ END;
 
 ALL_TAGS = """
 INSERT OR IGNORE INTO run_tags
-    SELECT value, history.id FROM history JOIN runs USING (run_id), json_each(
+    SELECT value, created_at, history.id FROM history JOIN runs USING (run_id), json_each(
         CASE WHEN typeof(tags) = 'text' AND json_valid(tags) THEN tags ELSE '[]' END)
     WHERE typeof(value) = 'text'"""
 """No trigger: what is in the file must not call functions."""

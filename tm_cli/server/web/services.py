@@ -140,18 +140,11 @@ class Services:
             raise Refusal("Profile not found")
         return profile
 
-    @property
-    def used_requests(self) -> int:
-        """Requests sent in this calendar month (UTC), those of active runs included."""
-        month = self.clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        live = sum(run.state.sent for run in self.supervisor.active)
-        return self.history.requests_since(month) + live
-
     def check_monthly_requests(self) -> None:
         """Raise `Refusal` once the requests of this month have been used up."""
         if not (included := self.quota.monthly_requests):
             return
-        if (used := self.used_requests) < included:
+        if (used := self.supervisor.used_requests) < included:
             return
         raise Refusal(
             f"The {included:,} requests of this month are used up; the next month begins at "

@@ -45,7 +45,7 @@ class Story:
             self._conversation.call(tool, **arguments)
         except Failed as error:
             return str(error)
-        raise AssertionError(f"{tool} is no error for {arguments}")
+        raise AssertionError(f"{tool} accepts {arguments}")
 
     def account(self) -> None:
         self.call("tm_get_account")

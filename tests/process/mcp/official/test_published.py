@@ -32,7 +32,7 @@ def test_prompts_and_resources_are_the_published_ones(ours):
     assert listed["resources"] == GOLDEN["resources"]
 
 
-def test_all_published_tools_are_there_beside_our_own(ours):
+def test_all_published_tools_are_offered_in_addition_to_our_own(ours):
     names = {tool["name"] for tool in ours.listed()["tools"]}
     assert len(GOLDEN["tools"]) == 37
     assert names >= GOLDEN["tools"].keys()
@@ -59,6 +59,7 @@ def test_a_tool_takes_the_published_arguments_and_is_marked_alike(name, listed):
     assert sorted(own["required"]) == sorted(theirs["required"])
     explained = {key.partition(".")[2] for key in DIFFERENCES if key.startswith(f"{name}.")}
     assert set(differing(theirs["properties"], own["properties"])) == explained
+    assert set(limits(ours["arguments"])) >= set(limits(golden["arguments"]))
 
 
 def test_every_difference_is_explained_and_none_is_left_over():
@@ -87,6 +88,19 @@ def plain(schema):
     if found.get("default", True) is None:
         del found["default"]
     return {"required": [], **found} if found.get("type") == "object" else found
+
+
+def limits(schema, path=""):
+    """Yield every limit of a schema with its place."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from limits(item, path)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key in LIMITS and not isinstance(value, dict):
+                yield path, key, value
+            else:
+                yield from limits(value, path if key == "anyOf" else f"{path}.{key}")
 
 
 def differing(theirs, own):

@@ -30,7 +30,9 @@ def limited(tmp_path_factory):
 @pytest.fixture
 def start(start_server):
     with ExitStack() as clients:
-        yield lambda **limits: Api(clients.enter_context(start_server(**limits).client()))
+        yield lambda *data, **limits: Api(
+            clients.enter_context(start_server(*data, **limits).client())
+        )
 
 
 def headers(*lengths):
@@ -153,6 +155,20 @@ def test_used_up_requests_of_the_month_refuse_a_start(start):
         "usagePercent": 160.0,
         "upgradeUrl": "",
     }
+
+
+@pytest.mark.process
+def test_a_looping_run_ends_after_the_iteration_that_uses_them_up(start, tmp_path):
+    line = {"event": "progress", "elapsed": 21.0, "sent": 500, "in_flight": 0, "flags": {}}
+    (tmp_path / "line").write_text(json.dumps(line))
+    script = f"mode=say&line=@{tmp_path / 'line'}"
+    for used_up, outcome in ((501, "COMPLETED"), (500, "STOPPED")):
+        api = start(tmp_path / outcome, monthly_requests=used_up)
+        row = ended(api, api.start(api.save("looping", script, loop=True)))
+        assert row["outcome"] == outcome
+        assert [note for note in row["notes"] if "used up" in note] == [
+            "stopped after an iteration: the month's requests are used up"
+        ] * (outcome == "STOPPED")
 
 
 @pytest.mark.process

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from tests.unit.server.capture_sources.memory_source import MemorySource
 from tests.unit.server.running_server import Api
 from tm_cli.values.captures import LARGEST_CAPTURE
 
@@ -136,11 +137,12 @@ def test_a_group_that_cannot_be_a_profile_refuses_the_import(shared_api):
     [
         (b"", "empty"),
         (b"\n", "empty"),
-        (gzip.compress(HEALTH), "gzip"),
+        (gzip.compress(HEALTH, mtime=0), "gzip"),
         (HEALTH.decode().encode("utf-16"), "line 1: the line is not text in UTF-8"),
         (b"\0" * 100, "line 1: the line is not JSON"),
         (b'{"t":1}', "line 1: method is missing"),
     ],
+    ids=["empty", "blank", "gzip", "utf-16", "nul", "keys"],
 )
 def test_what_is_no_capture_is_refused_with_its_line(shared_api, content, message):
     for answer in (analyse(shared_api, content), import_groups(shared_api, BID, content=content)):
@@ -206,3 +208,21 @@ def test_remote_captures_need_a_source_that_is_configured(shared_api):
         answer = shared_api.post(path, json=body)
         assert (answer.status_code, answer.json()["error"]) == (400, "Capture source not found")
         assert shared_api.post(path, json={"sourceId": 1}).status_code == 400
+
+
+def test_a_file_of_a_source_is_analysed_and_imported_like_an_upload(start_server):
+    source = MemorySource(files={"traffic.jsonl": [BIDS, HEALTH]})
+    server = start_server(capture_sources=[source])
+    where = {"sourceId": 1, "path": "traffic.jsonl"}
+    with server.client() as client:
+        api = Api(client)
+        found = api.post("/captures/analyse-remote", json=where)
+        assert found.json() == analyse(api, BIDS + HEALTH).json()
+        again = api.post("/captures/analyse-remote", json=where)
+        assert (again.status_code, again.headers["Retry-After"]) == (429, "2")
+        assert "Too many analyse stream requests for this source" in again.json()["error"]
+        body = {**where, "selections": {"groups": [BID]}}
+        [made] = api.post("/captures/import-remote", json=body).json()["createdProfiles"]
+        assert made["name"] == "[capture] POST /api/bid"
+        assert stored(api) == [1, 1]
+        assert api.post("/captures/import-remote", json=body).status_code == 429

@@ -102,6 +102,19 @@ def test_filters_are_combined(two_runs, query, found):
     assert len(two_runs.rows(**query)) == found
 
 
+def test_run_id_is_found_by_its_beginning(two_runs):
+    newest = two_runs.rows()[0]
+    assert newest["runId"] in [row["runId"] for row in two_runs.rows(runId=newest["runId"][:6])]
+    assert two_runs.rows(runId=newest["runId"], tag="b") == [newest]
+    assert two_runs.rows(runId=newest["runId"] + "0") == []
+
+
+def test_list_has_the_changes_since_the_baseline(two_runs):
+    second, first = two_runs.rows()
+    assert first["latencyChanges"] is None
+    assert second["latencyChanges"] == {"p50": 0.0, "p95": 0.0, "p99": 0.0}
+
+
 def test_both_bounds_are_inclusive(api, profile_id):
     created = finish(api, profile_id)["createdAt"]
     assert len(api.rows(**{"from": created, "to": created})) == 1
@@ -130,6 +143,14 @@ def test_an_unusable_query_is_refused(shared_api, query):
 @pytest.mark.parametrize(("asked", "used"), [("0", 1), ("-5", 1), ("100", 100), ("999", 100)])
 def test_the_page_size_is_clamped(shared_api, asked, used):
     assert shared_api.get("/history", params={"size": asked}).json()["size"] == used
+
+
+def test_deleted_row_is_in_no_list(api, profile_id):
+    number = finish(api, profile_id, tags=["gone"])["id"]
+    assert api.rows(tag="gone", autoVerdict="NO_BASELINE")
+    api.delete(f"/history/{number}")
+    assert api.rows(tag="gone") == api.rows(profileId=profile_id) == []
+    assert api.get("/history/filters").json()["tags"] == []
 
 
 def test_deleting_a_row_is_final(api, profile_id):

@@ -217,9 +217,6 @@ def test_an_engine_that_cannot_be_started_aborts_the_run(start_server, tmp_path)
 @pytest.mark.parametrize(
     ("fields", "place"),
     [
-        ({"responseScript": "function process() {}"}, "responseScript"),
-        ({"initScript": "function init() {}"}, "initScript"),
-        ({"cleanupScript": "function cleanup() {}"}, "cleanupScript"),
         ({"targetUrl": "http://127.0.0.1/$$id$$"}, "targetUrl"),
         ({"requestBody": "a $$token$$"}, "requestBody"),
         ({"requestHeaders": '[{"name": "A", "value": "$$b$$"}]'}, "requestHeaders"),
@@ -252,6 +249,9 @@ LOCUSTFILE = {"file": "shop.py", "sha256": "0" * 64}
         ({"checks": {"status": 200}, "httpVersion": "2"}, "checks is not possible"),
         ({"cookies": True, "httpVersion": "2"}, "cookies is not possible"),
         ({"followRedirects": 1, "httpVersion": "2"}, "followRedirects is not possible"),
+        ({"responseScript": "x", "httpVersion": "2"}, "responseScript is not possible"),
+        ({"responseScript": "x", "steps": [REQUEST]}, "responseScript is not possible with steps"),
+        ({"initScript": "x", "locustfile": LOCUSTFILE}, "initScript is not possible with a locust"),
     ],
 )
 def test_what_would_be_left_out_in_silence_is_not_started(shared_api, fields, reason):

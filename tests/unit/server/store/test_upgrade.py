@@ -42,6 +42,14 @@ def test_answers_are_those_of_the_older_server(upgraded, path):
     assert known(answer.json(), ANSWERS[path]) == ANSWERS[path]
 
 
+def test_runs_are_found_by_what_they_had_before(upgraded):
+    for query in ({"tag": "nightly"}, {"profileId": 1, "region": "local"}, {"triggeredBy": "api"}):
+        assert 1 in [
+            row["id"] for row in upgraded.get("/api/v1/history", params=query).json()["content"]
+        ]
+    assert "nightly" in upgraded.get("/api/v1/history/filters").json()["tags"]
+
+
 def test_run_that_was_under_way_is_interrupted(upgraded):
     newest = upgraded.get("/api/v1/history").json()["content"][0]
     assert (newest["runId"], newest["outcome"]) == ("left-behind", "INTERRUPTED")

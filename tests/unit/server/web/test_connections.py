@@ -106,6 +106,17 @@ def test_a_body_that_hardly_comes_is_not_waited_for(quick_server, connect, with_
     assert closed_by_reset(connect(quick_server.info.base_url, head), b" " * 1000) < 3
 
 
+def test_a_large_body_that_keeps_coming_has_the_time_for_it(quick_server, connect):
+    pieces = [b" " * 100_000] * 8
+    extra = f"Content-Type: application/json\r\nContent-Length: {100_000 * len(pieces)}\r\n"
+    head = request(quick_server, key=quick_server.key, method="POST", extra=extra)
+    connection = connect(quick_server.info.base_url, head)
+    for piece in pieces:
+        connection.sendall(piece)
+        time.sleep(QUICK)  # in all more than twice the time for a small body
+    assert b"400 Bad Request" in connection.recv(65536)
+
+
 def test_answers_that_are_never_read_end_the_connection(quick_server):
     with quick_server.client() as client:
         Api(client).save(requestBody="x" * 1_000_000)

@@ -26,7 +26,7 @@ async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
     """The fields that this machine decides, before it plays a job; raises `Refusal`.
 
     A master on another machine has no say in which code is run and which certificates are trusted
-    here, nor in which addresses are loaded.
+    here, nor in which addresses are loaded. A response script, which runs in a sandbox, is allowed.
     """
     if (highest := job.curve.highest_rate) > MAX_RATE * (1 + 1e-9):
         raise Refusal(

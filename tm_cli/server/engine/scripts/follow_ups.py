@@ -78,7 +78,7 @@ class FollowUps:
         self._budget = _Budget(_MOST_PER_SECOND / job.share.count)
         self._headers = [pair for pair in job.headers if pair[0].lower() not in _OF_CONTENT]
         self._names = Names(MOST_ERRORS, OTHER_ERRORS)
-        self._sent = self._refused = self._dropped = 0
+        self.sent = self._refused = self.dropped = 0
         self._counts = StepCounts()
         self._document: dict[str, Any] | None = None
 
@@ -98,13 +98,13 @@ class FollowUps:
             if (found := self._read(side, item)) is None:
                 self._refused += 1
             elif len(self._waiting) >= _MOST_WAITING or not self._budget.takes():
-                self._dropped += 1
+                self.dropped += 1
             else:
                 self._spawn(side, *found, variables)
 
     def close(self) -> None:
         """Give up what is still to be sent or answered."""
-        self._dropped += len(self._waiting)
+        self.dropped += len(self._waiting)
         gevent.killall(list(self._waiting))
         for site in self._sites.values():
             site.pool.close()
@@ -113,9 +113,9 @@ class FollowUps:
         if self._document is None or self._counts.has_changed:
             self._document = self._counts.document()
         return {
-            "sent": self._sent,
+            "sent": self.sent,
             "refused": self._refused,
-            "dropped": self._dropped,
+            "dropped": self.dropped,
             **self._document,
         }
 
@@ -157,7 +157,7 @@ class FollowUps:
         if side not in self._sites:
             self._sites[side] = Site(self._job, self._targets[side], is_target=True)
         with self._room:
-            self._sent += 1
+            self.sent += 1
             began = time.monotonic()
             result = self._result(self._sites[side], method, target, variables)
             self._counts.count(time.monotonic() - began, result)

@@ -21,6 +21,7 @@ from tm_cli.server.engine.journeys.answers import Answer, Unusable
 from tm_cli.server.engine.played import Names
 from tm_cli.server.engine.scripts.follow_ups import FollowUps
 from tm_cli.server.engine.scripts.process import ScriptProcess, ScriptProcessFailed
+from tm_cli.server.sandbox import is_installed
 from tm_cli.server.sandbox.macros import macros_of
 from tm_cli.server.workers.engine_events import MOST_CONSOLE_LINES
 
@@ -37,6 +38,7 @@ _LINE_BYTES = 64 * 1024
 _LINE_CALLS = 50
 _MOST_FAILURES = 3
 _MOST_MESSAGES = 20
+_SMALL_SHARE = 0.01  # which changes the load no more than chance does
 _POLL = 0.02
 
 _LOG = logging.getLogger(__name__)
@@ -78,6 +80,11 @@ class ResponseScript:
 
     def open(self) -> None:
         """Start the process of the script, before the load; raises RunFailed without it."""
+        if not is_installed():  # on this machine, which may be an agent's
+            raise RunFailed(
+                "the response script needs the engine for JavaScript: "
+                "pip install 'tm-cli[local,scripts]'"
+            )
         try:
             self._start()
         except ScriptProcessFailed as error:
@@ -121,6 +128,22 @@ class ResponseScript:
             "console": self._console,
             "follow_ups": self.follow_ups.counts(),
         }
+
+    def note(self) -> str | None:
+        """What makes the load less than the script asks for; such a run is not to pass."""
+        calls = self._ok + self._errors + self._skipped
+        asked = self.follow_ups.sent + self.follow_ups.dropped
+        may_ask = asked > 0 or self._failures > 0
+        if may_ask and self._skipped > _SMALL_SHARE * calls:
+            return (
+                f"the response script was not called for {self._skipped:,} of {calls:,} responses"
+            )
+        if self.follow_ups.dropped > _SMALL_SHARE * asked:
+            return (
+                f"{self.follow_ups.dropped:,} of {asked:,} requests of the response script "
+                "were not sent"
+            )
+        return None
 
     @property
     def _is_idle(self) -> bool:
