@@ -43,7 +43,7 @@ async def _verify(request: Request, method: Method) -> Response:
     if domain.verified_at is None:
         await services.domain_verifier.verify(domain.domain, domain.token, method)
         services.domains.mark_verified(domain.id, method)
-        domain = _found(services, request)  # it may have been removed meanwhile
+        domain = _found(services, request)  # unless it has been removed
     return JSONResponse(_record(domain))
 
 
