@@ -49,8 +49,8 @@ VIEWS = (
     ("runs", "start", "42"),
     ("runs", "wait", "42", "--run-id", "mistyped"),
     ("profiles", "export", "42"),
-    ("captures", "analyse", "--source", "3", "--path", "a.jsonl"),
-    ("captures", "import", "--source", "3", "--path", "a.jsonl", "--select", "all"),
+    ("captures", "analyse", "--source", "1", "--path", "a.jsonl"),
+    ("captures", "import", "--source", "1", "--path", "a.jsonl", "--select", "all"),
     ("plan", "42"),
     ("calibrate", "--show"),
     ("variables", "list"),
@@ -91,8 +91,6 @@ def hostile_row(say):
 
 
 def hostile_history(path, say, chance):
-    if path == "capture-sources":
-        return [{"id": 3, "name": say(), "kind": say()}]
     if path == "captures/analyse-remote":
         group = {"method": say(), "urlSkeleton": say(), "variables": [{"name": say()}]}
         kinds = [group | {"warnings": [say(), say()]}, {**group, "problem": say()}]
