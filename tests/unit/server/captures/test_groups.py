@@ -121,7 +121,7 @@ def test_parts_of_bodies_that_vary_are_variables_with_their_path(bodies, expecte
     assert {each["source"] for each in found.values()} <= {"body"}
 
 
-@pytest.mark.parametrize("depth", [900, 90_000])
+@pytest.mark.parametrize("depth", [900, 40_000])
 def test_a_deep_body_is_no_trouble(depth):
     [found] = variables(*("[" * depth + f"{n}" + "]" * depth for n in (0, 1))).values()
     assert found["jsonPath"].startswith("$")
