@@ -32,10 +32,10 @@ VIEWS = (
     ("profiles", "schedule", "show", "42"),
     ("history", "list"),
     ("history", "list", "--fields", "profileName,tags,latencyQuantiles.p95,commit"),
-    ("history", "list", "--jsonl"),
     ("history", "show", "7"),
     ("history", "show", "latest"),
     ("history", "filters"),
+    ("history", "trend", "42"),
     ("history", "compare", "9", "7"),
     ("history", "changes", "42"),
     ("domains", "list"),
@@ -65,6 +65,7 @@ VIEWS = (
     ("account", "show"),
     ("regions", "list"),
 )
+LINES = (("history", "list", "--jsonl"), ("history", "export", "--format", "csv"))
 MARKDOWN = ("history", "compare", "9", "7", "--format", "markdown")
 
 
@@ -205,7 +206,12 @@ def hostile(httpserver):
 
 
 @pytest.mark.parametrize(
-    "argv", [*VIEWS, *((*argv, "--json") for argv in VIEWS if "--jsonl" not in argv), MARKDOWN]
+    "argv",
+    [
+        *VIEWS,
+        *((*argv, "--json") for argv in VIEWS),
+        MARKDOWN,
+    ],
 )
 def test_nothing_that_a_command_shows_is_obeyed(tm, hostile, argv):
     environ = {"TM_BASE_URL": hostile.url_for("/"), "TM_API_KEY": KEY}

@@ -311,6 +311,7 @@ def _describe(profile: Profile) -> str:
         ("status", profile.status),
         ("warm-up", format_duration(profile.warmup) if profile.warmup else None),
         ("data", ", ".join(_data(profile.data))),
+        ("variables sets", ", ".join(map(str, profile.variables_set_ids or ()))),
         ("values", ", ".join(_values(profile))),
         ("HTTP", profile.http_version),
         ("certificate", _text_of(profile.client_certificate, "cert")),
