@@ -22,6 +22,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -61,32 +62,34 @@ class Target(BaseHTTPRequestHandler):
 def main() -> int:
     """Print every figure beside its bar; exit 1 when one is above it."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
-    with tempfile.TemporaryDirectory() as directory:
-        figures = measure(Path(directory), rows)
     print(f"{'figure':<58}{'value':>10}{'bar':>8}{'ratio':>7}")
-    for name, value, bar in figures:
-        limit = f"{bar:>8.0f}{value / bar:>7.2f}" if bar else ""
-        print(f"{name:<58}{value:>10.1f}{limit}{'   above' if bar and value > bar else ''}")
-    return int(any(bar and value > bar for _, value, bar in figures))
+    is_met = True
+    with tempfile.TemporaryDirectory() as directory:
+        for name, value, bar in measure(Path(directory), rows):
+            limit = f"{bar:>8.0f}{value / bar:>7.2f}" if bar else ""
+            is_above = bar is not None and value > bar
+            print(f"{name:<58}{value:>10.1f}{limit}{'   above' if is_above else ''}", flush=True)
+            is_met = is_met and not is_above
+    return int(not is_met)
 
 
 Figure = tuple[str, float, float | None]
 
 
-def measure(directory: Path, rows: int) -> list[Figure]:
-    began = time.perf_counter()
+def measure(directory: Path, rows: int) -> Iterator[Figure]:
     play(directory)
     database = directory / "data" / "tm.db"
+    began = time.perf_counter()
     multiply(database, rows)
-    size = database.stat().st_size / 1e6
-    print(f"{rows:,} runs, {size:,.0f} MB, made in {time.perf_counter() - began:.0f} s\n")
+    yield "runs", rows, None
+    yield "database, MB", database.stat().st_size / 1e6, None
+    yield "making them, s", time.perf_counter() - began, None
     began = time.perf_counter()
     with served(directory) as server:
-        figures: list[Figure] = [("start of the server, s", time.perf_counter() - began, None)]
-        figures += pages(server)
-        figures += exports(server, directory)
-        figures.append(("memory of the server, MB", megabytes(server.pid), None))
-    return figures
+        yield "start of the server, s", time.perf_counter() - began, None
+        yield from pages(server)
+        yield from exports(server, directory)
+        yield "memory of the server, MB", megabytes(server.pid), None
 
 
 def play(directory: Path) -> None:
@@ -205,13 +208,11 @@ def wire(at: datetime) -> str:
 
 def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
     marks = ", ".join("?" for _ in row)
-    connection.execute(
-        f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})",
-        list(row.values()),  # noqa: S608
-    )
+    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"  # noqa: S608
+    connection.execute(sql, list(row.values()))
 
 
-def pages(server: Server) -> list[Figure]:
+def pages(server: Server) -> Iterator[Figure]:
     """Measure one page of each kind."""
     newest = server.get("history", size=1)["content"][0]
     total, number = server.get("history", size=1)["totalElements"], newest["profileId"]
@@ -237,21 +238,13 @@ def pages(server: Server) -> list[Figure]:
             {"profileId": number, "autoVerdict": "FAIL", "tag": "branch-main", "from": month},
         ),
     ]
-    found: list[Figure] = [
-        (
-            f"list of 100, {name}, ms",
-            timed(lambda q=query: server.get("history", size=100, **q)),
-            MAX_MS,
-        )
-        for name, query in queries
-    ]
+    for name, query in queries:
+        page = partial(server.get, "history", size=100, **query)
+        yield f"list of 100, {name}, ms", timed(page), MAX_MS
     pair = {"runA": newest["id"], "runB": newest["id"] - PROFILES}
-    return [
-        *found,
-        ("detail of a run, ms", timed(lambda: server.get(f"history/{newest['id']}")), MAX_MS),
-        ("filters, ms", timed(lambda: server.get("history/filters")), MAX_MS),
-        ("compare two runs, ms", timed(lambda: server.get("history/compare", **pair)), MAX_MS),
-    ]
+    yield "detail of a run, ms", timed(partial(server.get, f"history/{newest['id']}")), MAX_MS
+    yield "filters, ms", timed(partial(server.get, "history/filters")), MAX_MS
+    yield "compare two runs, ms", timed(partial(server.get, "history/compare", **pair)), MAX_MS
 
 
 def timed(call: Callable[[], Any]) -> float:
@@ -265,9 +258,8 @@ def timed(call: Callable[[], Any]) -> float:
     return 1000 * min(times)
 
 
-def exports(server: Server, directory: Path) -> list[Figure]:
+def exports(server: Server, directory: Path) -> Iterator[Figure]:
     """Export the history once in each format."""
-    figures: list[Figure] = []
     for form in ("jsonl", "csv"):
         out = directory / f"history.{form}"
         command = [TM, "history", "export", "--format", form, "--output", str(out), "--quiet"]
@@ -280,12 +272,9 @@ def exports(server: Server, directory: Path) -> list[Figure]:
         assert process.returncode == 0  # noqa: S101
         count = sum(1 for _ in out.open("rb")) - (form == "csv")
         seconds = time.perf_counter() - began
-        figures += [
-            (f"export to {form}, runs", count, None),
-            (f"export to {form}, runs per second", count / seconds, None),
-            (f"export to {form}, memory of tm, MB", peak, MAX_MEGABYTES),
-        ]
-    return figures
+        yield f"export to {form}, runs", count, None
+        yield f"export to {form}, runs per second", count / seconds, None
+        yield f"export to {form}, memory of tm, MB", peak, MAX_MEGABYTES
 
 
 def megabytes(pid: int) -> float:

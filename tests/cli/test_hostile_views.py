@@ -203,6 +203,7 @@ def hostile(httpserver):
     "argv",
     [
         *VIEWS,
+        *LINES,
         *((*argv, "--json") for argv in VIEWS),
         MARKDOWN,
     ],
