@@ -55,7 +55,7 @@ class ScheduleSlot(Answer):
     day_of_week: Int32
     time: str
     enabled: bool
-    last_fired_at: Time | None
+    last_fired_at: Time | None = None
 
 
 class ProfileSchedule(Answer):
@@ -200,7 +200,7 @@ class DomainState(Answer):
     verification_token: str
     verification_method: Literal["DNS", "HTTP", "ADMIN"] | None
     verified: bool
-    verified_at: Time | None
+    verified_at: Time | None = None
     created_at: Time
     dns_instruction: str
     http_instruction: str
@@ -285,7 +285,7 @@ class CaptureSource(Answer):
     name: str
     kind: Literal["SFTP", "S3"]
     root_path: str | None
-    last_listed_at: Time | None
+    last_listed_at: Time | None = None
     last_error: str | None
     created_at: Time
     updated_at: Time

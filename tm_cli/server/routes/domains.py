@@ -61,13 +61,14 @@ def _found(services: Services, request: Request) -> StoredDomain:
 
 
 def _record(domain: StoredDomain) -> dict[str, object]:
-    return {
+    # the official Python client cannot read a null time
+    verified = {"verifiedAt": domain.verified_at} if domain.verified_at else {}
+    return verified | {
         "id": domain.id,
         "domain": domain.domain,
         "verificationToken": domain.token,
         "verificationMethod": domain.method,
         "verified": domain.verified_at is not None,
-        "verifiedAt": domain.verified_at,
         "createdAt": domain.created_at,
         "dnsInstruction": dns_instruction(domain.domain, domain.token),
         "httpInstruction": http_instruction(domain.domain, domain.token),

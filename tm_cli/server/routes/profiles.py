@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, Slot, StoredProfile
+from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, Slot, StoredProfile, StoredSlot
 from tm_cli.server.runs.attached_data import check_attached
 from tm_cli.server.runs.plan import usable_baseline
 from tm_cli.server.validation import wire_time
@@ -291,9 +291,17 @@ def _schedule_view(profile: StoredProfile, schedule: Schedule) -> dict[str, Any]
         "timezone": schedule.timezone,
         "notifyEmails": schedule.notify_emails,
         "slots": [
-            {"id": number, **slot.to_wire()} for number, slot in enumerate(schedule.slots, start=1)
+            {"id": number, **_slot_view(slot)}
+            for number, slot in enumerate(schedule.slots, start=1)
         ],
     }
+
+
+def _slot_view(slot: StoredSlot) -> dict[str, Any]:
+    view = slot.to_wire()
+    if slot.last_fired_at is None:
+        del view["lastFiredAt"]  # nor a null time
+    return view
 
 
 ROUTES = [
