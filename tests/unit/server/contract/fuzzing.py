@@ -57,13 +57,16 @@ class Findings:
             ]
 
 
-def fuzz(server, *, examples, seed, phases=PHASES, operations=None):
-    """Play phases against a running server, of all operations or of those with these ids."""
+def fuzz(server, *, examples, seed, phases=PHASES, operations=None, seconds=None):
+    """Play phases against a running server, of all operations or of those with these ids.
+
+    After so many seconds it leaves out the rest.
+    """
     document = httpx2.get(server.info.base_url + "/v3/api-docs/v1").json()
     for name, values in FORMATS.items():
         schemathesis.openapi.format(name, st.sampled_from(values))
     schema = schemathesis.openapi.from_dict(
-        document, config=configuration(server, examples, seed, phases)
+        document, config=configuration(server, examples, seed, phases, seconds)
     )
     schema.hook(map_body)
     schema.hook(filter_failure)
@@ -80,10 +83,11 @@ def fuzz(server, *, examples, seed, phases=PHASES, operations=None):
     return findings
 
 
-def configuration(server, examples, seed, phases):
+def configuration(server, examples, seed, phases, seconds):
     return schemathesis.Config.from_dict(
         {
             "seed": seed,
+            **({"max-time": seconds} if seconds else {}),
             "base-url": server.info.base_url,
             "headers": {"X-Api-Key": server.key},
             "continue-on-failure": True,
