@@ -75,8 +75,12 @@ def draw_levels(
     *,
     label: Callable[[float], str],
     ends: tuple[str, str],
+    marks: Sequence[int] = (),
 ) -> str:
-    """Draw one value for each of several runs over their levels; `ends` name the outer runs."""
+    """Draw one value for each of several runs over their levels; `ends` name the outer runs.
+
+    The axis has a `^` at each of the runs in `marks`.
+    """
     from rich.text import Text
 
     scale = Scale.fitting(terminal, float(len(values)))
@@ -84,7 +88,11 @@ def draw_levels(
     line = [(number + 0.5, value) for number, value in enumerate(values)]
     drawn = chart(scale, line, low=band, high=band, label=label, style="cyan")
     head = _title(f"{title}: each run {scale.ink.line}, level {scale.ink.band}")
-    return terminal.render(Text().join([head, drawn, _axis(scale, *ends)])).rstrip("\n")
+    base = list(scale.ink.base * scale.width)
+    for number in marks:
+        base[int((number + 0.5) / len(values) * scale.width)] = "^"
+    axis = _axis(scale, *ends, "".join(base))
+    return terminal.render(Text().join([head, drawn, axis])).rstrip("\n")
 
 
 def remarkable_moments(series: TimeSeries, duration: float | None = None) -> list[str]:

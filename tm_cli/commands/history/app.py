@@ -150,7 +150,7 @@ def export(
 
     tm history export --output history.csv
 
-    tm history export --profile checkout --from 30d | gzip > checkout.jsonl.gz
+    tm history export --profile checkout --from 30d --fields id,startedAt,autoVerdict,p95
     """
     from tm_cli.commands.history import export as exporting
 
@@ -215,6 +215,38 @@ def changes(
         filters={"region": region, "from": earliest},
     )
     return finding.show_changes(session, found, chosen)
+
+
+@app.command("trend")
+@with_session
+def trend(
+    session: CommandContext,
+    profile: options.Profile,
+    metric: Annotated[
+        Literal["p50", "p95", "p99", "errors"], typer.Option(metavar="METRIC", help="What to show.")
+    ] = "p95",
+    runs: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Look at the newest N runs.")
+    ] = 30,
+    since: options.Since = None,
+    region: Annotated[str | None, typer.Option(metavar="REGION", help="Filter by region.")] = None,
+) -> int:
+    """Show a metric of a profile run by run, and where its level changed.
+
+    The runs are the completed ones with the load of the newest one, as for `tm history changes`.
+
+    tm history trend checkout
+
+    tm history trend checkout --metric errors --runs 100
+    """
+    from tm_cli.commands.history.trend import show_trend
+    from tm_cli.commands.shared.profile_argument import resolve_profile
+
+    now = session.context.clock.now()
+    earliest = None if since is None else options.read_time("--from", since, now=now)
+    subject = resolve_profile(session.client, profile, session.context.cwd)
+    filters = {"region": region, "from": earliest}
+    return show_trend(session, subject, metric, most=runs, filters=filters)
 
 
 @app.command("get", hidden=True)

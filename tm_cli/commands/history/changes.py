@@ -80,7 +80,7 @@ def show_changes(session: CommandContext, history: History, form: Format) -> int
         )
     markdown = form is Format.MARKDOWN
     return session.emit(
-        _data(history),
+        changes_data(history),
         lambda: _markdown(history) if markdown else _shown(session.terminal, history),
         as_json=form is Format.JSON,
     )
@@ -129,7 +129,7 @@ def _in_percent(log: float | None) -> float | None:
     return None if log is None else 100 * math.expm1(log)
 
 
-def _data(history: History) -> dict[str, Any]:
+def changes_data(history: History) -> dict[str, Any]:
     return {
         "profile_id": history.profile.profile_id,
         "runs": len(history.runs),
@@ -146,9 +146,9 @@ def _data(history: History) -> dict[str, Any]:
                 "p_value": change.p_value,
                 "before": round(change.before, 3),
                 "after": round(change.after, 3),
-                "since_run": _run(change.since),
-                "last_run_before": _run(change.last),
-                "first_run_after": _run(change.first),
+                "since_run": run_data(change.since),
+                "last_run_before": run_data(change.last),
+                "first_run_after": run_data(change.first),
                 "commits": change.commits,
             }
             for change in history.changes
@@ -156,7 +156,7 @@ def _data(history: History) -> dict[str, Any]:
     }
 
 
-def _run(row: HistoryRow) -> dict[str, Any]:
+def run_data(row: HistoryRow) -> dict[str, Any]:
     started = row.started_at.isoformat() if row.started_at else None
     commit = tagged_commit(row.tags)
     return {"id": row.id, "run_id": row.run_id, "started_at": started, "commit": commit}
@@ -166,11 +166,11 @@ _HEAD = ("METRIC", "CHANGE", "95 % INTERVAL", "P", "LEVELS", "SINCE RUN", "START
 
 
 def _shown(terminal: Terminal, history: History) -> str:
-    parts = [_title(history)]
+    parts = [title_of(history)]
     for metric in history.metrics:
         changes = [change for change in history.changes if change.metric == metric]
         if changes:
-            parts.append(_picture(terminal, metric, history.runs, changes))
+            parts.append(draw_metric(terminal, metric, history.runs, changes))
         else:
             found = "too few runs" if len(history.runs) < FEWEST else "no change"
             parts.append(f"  {metric}: {found}  {_line(terminal, metric, history.runs)}".rstrip())
@@ -185,7 +185,7 @@ def _counted(history: History) -> str:
     return f"{runs} comparable run{'' if runs == 1 else 's'}"
 
 
-def _title(history: History) -> str:
+def title_of(history: History) -> str:
     left_out = [f"{count} {reason}" for reason, count in history.left_out.items()]
     more = f"; left out: {', '.join(left_out)}" if left_out else ""
     count, runs = len(history.changes), len(history.runs)
@@ -200,7 +200,9 @@ def _cells(change: Change) -> tuple[object, ...]:
     unit = " pt" if change.metric == "errors" else " %"
     ends = [change.low, change.high]
     interval = " to ".join(f"{end:+.1f}" for end in ends if end is not None) or None
-    levels = f"{_label(change.metric, change.before)}, {_label(change.metric, change.after)}"
+    levels = (
+        f"{metric_label(change.metric, change.before)}, {metric_label(change.metric, change.after)}"
+    )
     return (
         change.metric,
         f"{change.shift:+.1f}{unit}",
@@ -213,7 +215,7 @@ def _cells(change: Change) -> tuple[object, ...]:
     )
 
 
-def _label(metric: str, value: float) -> str:
+def metric_label(metric: str, value: float) -> str:
     return percent(value) if metric == "errors" else milliseconds(value)
 
 
@@ -229,24 +231,35 @@ def _line(terminal: Terminal, metric: str, runs: Sequence[HistoryRow]) -> str:
     return sparkline(values[-room:]) if any(values) else ""
 
 
-def _picture(
+def draw_metric(
     terminal: Terminal, metric: str, runs: Sequence[HistoryRow], changes: Sequence[Change]
 ) -> str:
-    """Draw the metric run by run, over the band of its levels."""
+    """Draw the metric run by run, over the band of its levels; changes are marked."""
     known = [(row, value) for row in runs if (value := metric_of(metric, row)) is not None]
-    starts = {change.since.id: change.after for change in changes}
-    level, levels = changes[0].before, []
-    for row, _ in known:
-        level = starts.get(row.id, level)
-        levels.append(level)
+    starts = {change.since.id for change in changes}
     return draw_levels(
         terminal,
         metric,
         [value for _, value in known],
-        levels,
-        label=lambda value: _label(metric, value),
+        levels_of(metric, known, changes),
+        label=lambda value: metric_label(metric, value),
         ends=(f"run {known[0][0].id}", f"run {known[-1][0].id}"),
+        marks=[n for n, (row, _) in enumerate(known) if row.id in starts],
     )
+
+
+def levels_of(
+    metric: str, known: Sequence[tuple[HistoryRow, float]], changes: Sequence[Change]
+) -> list[float]:
+    """Return the level of each run, the median between two changes."""
+    own = [change for change in changes if change.metric == metric]
+    starts = {change.since.id: change.after for change in own}
+    level = own[0].before if own else statistics.median(value for _, value in known)
+    levels = []
+    for row, _ in known:
+        level = starts.get(row.id, level)
+        levels.append(level)
+    return levels
 
 
 def _markdown(history: History) -> str:
@@ -255,7 +268,7 @@ def _markdown(history: History) -> str:
         " | ".join("-" if cell is None else escaped(sanitize(cell)) for cell in _cells(change))
         for change in history.changes
     ]
-    title = [f"### {escaped(_title(history))}"]
+    title = [f"### {escaped(title_of(history))}"]
     if not rows:
         return title[0]
     table = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {row} |" for row in rows)]

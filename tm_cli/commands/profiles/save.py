@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tm_cli.api.errors import HttpError
+from tm_cli.api.errors import ConnectionFailed, HttpError
 from tm_cli.api.trafficmorph import Profile
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.document_files import LOCAL_KEYS
@@ -326,9 +326,18 @@ def _print(
 
 @contextmanager
 def refusal(what: str) -> Iterator[None]:
-    """Turn an answer that refuses a write into the error of it."""
+    """Turn an answer that refuses a write into the error of it.
+
+    Without an answer the error says that the write may have happened.
+    """
     try:
         yield
+    except ConnectionFailed as error:
+        if error.maybe_sent:
+            error.hint = (
+                "it may have been written; `tm profiles show` tells, and to repeat it is safe"
+            )
+        raise
     except HttpError as error:
         if error.status in {400, 409, 413, 422}:
             raise Refused(

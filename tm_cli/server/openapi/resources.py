@@ -92,7 +92,7 @@ class _ProfileFields(Answer):
     callback_url: str | None
     readiness_url: str | None
     auto_alert_enabled: bool
-    auto_alert_min_severity: Literal["WARN", "FAIL"] | None
+    auto_alert_min_severity: Literal["FAIL", "WARN"] | None  # typing keeps the first order it sees
     auto_alert_cooldown_minutes: Int32 | None
     auto_alert_recipients: list[str]
     interpolation_mode: Literal["SPLINE", "LINEAR"]

@@ -138,6 +138,7 @@ def _text(stored: bytes) -> str:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA busy_timeout = 2000")
+    connection.execute("PRAGMA cache_size = -16000")  # kB: the indexes of a long history
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version < 0:
         raise not_ours(path, f"schema {version}")
