@@ -28,7 +28,19 @@ PHASES = ("coverage", "fuzzing", "stateful")
 URLS = [f"http://127.0.0.1:9/?mode={mode}" for mode in ("quick", "hold", "crash")]
 HEADERS = ["[]", '[{"name": "X-Trace", "value": "$$id$$"}]', '[{"name": "a b", "value": ""}]', "{"]
 ZONES = ["UTC", "Europe/Berlin", "Mars/Olympus"]
-FORMATS = {"uri": URLS, "header-list": HEADERS, "iana-timezone": ZONES, "csv": ["id,weight\n1,2\n"]}
+CAPTURE = b"".join(
+    b'{"t":%d,"method":"GET","url":"http://127.0.0.1:9/users/%d"}\n' % (n, n) for n in range(3)
+)
+FORMATS = {
+    "uri": URLS,
+    "header-list": HEADERS,
+    "iana-timezone": ZONES,
+    "csv": ["id,weight\n1,2\n", "id\n", '"'],
+    "domain": ["127.0.0.1", "127.0.0.2", "a..b"],
+    "binary": [CAPTURE, b"{}\n", b""],
+}
+NOWHERE = {"dns_server": ("127.0.0.1", 9), "web_ports": (("http", 9),)}
+"""Options of a server that looks for the tokens of domains on this machine only."""
 
 
 @dataclass
@@ -130,7 +142,7 @@ def filter_failure(context, failure, case, response):
 
 def main(examples, seed):
     with tempfile.TemporaryDirectory() as directory:
-        server = RunningServer(Path(directory) / "data").start()
+        server = RunningServer(Path(directory) / "data", **NOWHERE).start()
         findings = fuzz(server, examples=examples, seed=seed)
         server.stop()
     for label, statuses in sorted(findings.statuses.items()):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation import scale
-from tests.unit.server.contract.fuzzing import fuzz
+from tests.unit.server.contract.fuzzing import NOWHERE, fuzz
 from tests.unit.server.running_server import RunningServer
 from tm_cli.server.openapi.operations import OPERATIONS
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory):
-    server = RunningServer(tmp_path_factory.mktemp("fuzzed") / "data").start()
+    server = RunningServer(tmp_path_factory.mktemp("fuzzed") / "data", **NOWHERE).start()
     yield server
     server.stop()
 
