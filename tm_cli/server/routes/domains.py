@@ -18,7 +18,7 @@ from tm_cli.server.web.services import Services, path_id
 
 
 class AddDomain(Wire):
-    domain: Annotated[str, Field(json_schema_extra={"minLength": 1})]
+    domain: Annotated[str, Field(json_schema_extra={"minLength": 1, "format": "domain"})]
 
     @field_validator("domain")
     @classmethod
