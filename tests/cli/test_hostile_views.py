@@ -207,6 +207,7 @@ def hostile(httpserver):
     "argv",
     [
         *VIEWS,
+        *LINES,
         *((*argv, "--json") for argv in VIEWS),
         MARKDOWN,
     ],

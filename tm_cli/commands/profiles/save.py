@@ -36,6 +36,7 @@ from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
     folded_name,
     resolve_profile,
+    trimmed_name,
 )
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.documents import InvalidDocument
@@ -212,7 +213,7 @@ def _part(session: CommandContext, document: str | None, name: str | None) -> di
         if not name.strip() or len(name) > LONGEST_NAME:
             raise UsageError(f"--name: a name has 1 to {LONGEST_NAME} characters")
         found["name"] = name
-    return found
+    return found | {key: trimmed_name(each) for key, each in found.items() if key == "name"}
 
 
 def _merged(
