@@ -173,7 +173,8 @@ def test_a_transaction_inside_another_one_is_a_part_of_it(database):
                 connection.execute("INSERT INTO settings VALUES ('inner', 1)")
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail_after_an_inner_one)
+    with pytest.raises(ZeroDivisionError):
+        fail_after_an_inner_one()
     assert database.rows("SELECT * FROM settings") == []
 
 
