@@ -26,6 +26,7 @@ from tm_cli.backends.trafficmorph.document_files import (
     read_data,
 )
 from tm_cli.gate.target_metrics import check_metric_name
+from tm_cli.values.document_problems import all_problems
 from tm_cli.values.documents import (
     EACH,
     InvalidDocument,
@@ -246,7 +247,7 @@ def examine(
             try:
                 found[key] = read(document[name])
             except InvalidDocument as problem:
-                problems += _all_problems(read, key, document[name], problem)
+                problems += all_problems(read, document[name], problem, _HARMLESS.get(key))
     problems += _check_placeholders(found, written)
     gate = document.get("gate") if "gate" in found else None
     problems += contradictions(found, gate=gate or {})
@@ -278,78 +279,8 @@ def _wrong_keys(
         yield InvalidDocument(f"{' and '.join(missing)} missing")
 
 
-MOST_PROBLEMS = 50
-"""Problems of one key that are told."""
-
-
 _HARMLESS = {"points": [0, 0], "steps": {"request": "GET /"}}
 """What takes the place of an item of a list that must have some."""
-
-
-def _all_problems(
-    read: Callable[[Any], Any], key: str, value: Any, first: InvalidDocument
-) -> list[InvalidDocument]:
-    """Return all problems of a value: each place that has one is left out, and the rest read.
-
-    A problem above such a place may be a consequence of that, and is not told.
-    """
-    found, problem = [first], first
-    left_out = set[KeyPath]()
-    harmless = _HARMLESS.get(key)
-    while len(found) < MOST_PROBLEMS:
-        place = _original(value, left_out, problem.path[1:], harmless)
-        if not place or place in left_out:
-            break
-        left_out.add(place)
-        try:
-            read(_without(value, left_out, harmless))
-            break
-        except InvalidDocument as next_one:
-            problem = next_one
-        at = _original(value, left_out, problem.path[1:], harmless)
-        if not any(each[: len(at)] == at for each in left_out):
-            path = (*problem.path[:1], *at)
-            told = str(problem).removeprefix(format_path(problem.path))
-            is_named = told != str(problem)
-            found.append(InvalidDocument((format_path(path) if is_named else "") + told, path))
-    return found
-
-
-def _without(
-    value: Any, left_out: Collection[KeyPath], harmless: Any = None, at: KeyPath = ()
-) -> Any:
-    match value:
-        case dict():
-            items = ((key, (*at, key), each) for key, each in value.items())
-            return {
-                key: _without(each, left_out, None, path)
-                for key, path, each in items
-                if path not in left_out
-            }
-        case list():
-            found = []
-            for number, each in enumerate(value):
-                path = (*at, number)
-                if path not in left_out:
-                    found.append(_without(each, left_out, None, path))
-                elif harmless is not None:
-                    found.append(harmless)
-            return found
-    return value
-
-
-def _original(value: Any, left_out: Collection[KeyPath], path: KeyPath, harmless: Any) -> KeyPath:
-    """Return a path in the value for a path in what is left of it."""
-    at: KeyPath = ()
-    for step in path:
-        try:
-            if isinstance(value, list) and isinstance(step, int) and (at or harmless is None):
-                step = [n for n in range(len(value)) if (*at, n) not in left_out][step]
-            value = value[step]
-        except (LookupError, TypeError):  # about something that is not there
-            break
-        at = (*at, step)
-    return at
 
 
 def contradictions(
