@@ -183,16 +183,12 @@ def examine_file(path: Path) -> tuple[dict[str, Any], list[documents.Problem]]:
             document = {key: each for key, each in document.items() if key != locustfiles.KEY}
             optional = ("endpointUrl",)  # it may be in the locustfile
         read, further = examine(document, path.parent, optional=optional)
-        found.update(with_defaults(read))
+        if isinstance(document, Mapping):
+            found.update(_with_defaults(read, document))
         return problems + further
 
     problems = documents.examine_document(path, check, as_text=AS_TEXT)
     return found, problems
-
-
-def with_defaults(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document in the portable form with what it means without saying it."""
-    return {**found, **_usual(found), "_format": FORMAT}
 
 
 def read_changes(path: Path) -> dict[str, Any]:
@@ -222,7 +218,7 @@ def portable(
     found, problems = examine(document, directory, optional=optional)
     if problems:
         raise problems[0]
-    return found if optional else with_defaults(found)
+    return found if optional else _with_defaults(found, document)
 
 
 def examine(
@@ -315,16 +311,18 @@ def _check_token(found: Mapping[str, Any]) -> Iterator[InvalidDocument]:
         yield InvalidDocument(problem, ("tokenCommand",))
 
 
-def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What a document means that does not say it: GET, or POST with a body, and straight lines.
+def _with_defaults(found: Mapping[str, Any], written: Any) -> dict[str, Any]:
+    """Add what a document means that does not say it: GET, or POST with a body, straight lines.
 
-    One with `_format` is the API's own form, and keeps the API's defaults.
+    One with `_format` is the API's own form, and keeps the API's defaults. As it is `written`, an
+    empty mapping is not a body.
     """
-    if fields.get("_format") is not None:
-        return {}
-    method = "POST" if fields.get("requestPayload") else "GET"
-    usual = {"httpMethod": method, "interpolationMode": "LINEAR"}
-    return {key: value for key, value in usual.items() if fields.get(key) is None}
+    usual: dict[str, Any] = {}
+    if found.get("_format") is None:
+        has_body = any(written.get(key) for key in ("requestPayload", "requestBody"))
+        usual = {"httpMethod": "POST" if has_body else "GET", "interpolationMode": "LINEAR"}
+    given = {key: value for key, value in usual.items() if found.get(key) is None}
+    return {**found, **given, "_format": FORMAT}
 
 
 def _read(read: Callable[[Any], Any], written: str, value: Any) -> Any:
