@@ -55,8 +55,8 @@ VIEWS = (
     ("profiles", "diff", "a.yaml", "42"),
     ("profiles", "apply", "a.yaml"),
     ("profiles", "plot", "42"),
-    ("captures", "analyse", "--source", "3", "--path", "a.jsonl"),
-    ("captures", "import", "--source", "3", "--path", "a.jsonl", "--select", "all"),
+    ("captures", "analyse", "--source", "1", "--path", "a.jsonl"),
+    ("captures", "import", "--source", "1", "--path", "a.jsonl", "--select", "all"),
     ("plan", "42"),
     ("calibrate", "--show"),
     ("variables", "list"),
@@ -98,8 +98,6 @@ def hostile_row(say):
 
 
 def hostile_history(path, say, chance):
-    if path == "capture-sources":
-        return [{"id": 3, "name": say(), "kind": say()}]
     if path == "captures/analyse-remote":
         group = {"method": say(), "urlSkeleton": say(), "variables": [{"name": say()}]}
         kinds = [group | {"warnings": [say(), say()]}, {**group, "problem": say()}]
@@ -209,6 +207,7 @@ def hostile(httpserver):
     "argv",
     [
         *VIEWS,
+        *LINES,
         *((*argv, "--json") for argv in VIEWS),
         MARKDOWN,
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -121,6 +121,17 @@ class CommandContext:
     def account(self) -> Account:
         """The account behind the key, read once; raises ApiError, on early servers with 404."""
         return self.client.get_account()
+
+    def widen_budget(self) -> None:
+        """Send as many requests a minute as the account permits, if the server says that."""
+        from tm_cli.api.errors import ApiError
+
+        budget = self.connection.budget
+        if budget is None:
+            return
+        with suppress(ApiError):
+            limits = self.account.limits
+            budget.per_minute = (limits and limits.api_requests_per_minute) or budget.per_minute
 
     def keep_open(self, close: Callable[[], None]) -> None:
         """Call `close` when the command ends."""

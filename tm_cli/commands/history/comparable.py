@@ -28,7 +28,7 @@ def read_runs(
     session: CommandContext, profile: ProfileRef, most: int, filters: Mapping[str, Any]
 ) -> list[HistoryRow]:
     """Return the newest rows with their response times, oldest first."""
-    rows = HistoryRows(session.client, {"profileId": profile.profile_id, **filters})
+    rows = HistoryRows(session, {"profileId": profile.profile_id, **filters})
     found = list(islice(rows, most))
     bare = sum(row.latency_quantiles is None for row in found)
     if bare > MANY:

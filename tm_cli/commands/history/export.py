@@ -55,7 +55,7 @@ def export(
     shown = view()
     names = read_fields(fields, shown)
     form = form or _format_of(output)
-    rows = HistoryRows(session.client, chosen.read(session))
+    rows = HistoryRows(session, chosen.read(session))
     pages = _limited(_with_details(session, rows, reads=details), limit)
     with _target(session, output) as write:
         count = _write(session, pages, _line(shown, form, names), _head(form, names), write, output)

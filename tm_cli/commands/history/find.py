@@ -75,7 +75,7 @@ def _with_run_id(session: CommandContext, text: str, *, for_change: bool) -> His
     """Search for a run id; the embedded server does it itself, others ignore that filter."""
     found: list[HistoryRow] = []
     is_complete = True
-    for count, page in enumerate(HistoryRows(session.client, {"runId": text}).pages(), 1):
+    for count, page in enumerate(HistoryRows(session, {"runId": text}).pages(), 1):
         for row in page:
             if (row.run_id or "").lower() == text.lower():
                 return row

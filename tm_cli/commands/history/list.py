@@ -94,9 +94,7 @@ def list_runs(
     def fetch() -> Iterator[ListedRun]:
         from tm_cli.commands.history.rows import LARGEST_PAGE, HistoryRows
 
-        found = HistoryRows(
-            session.client, chosen.read(session), most or LARGEST_PAGE, start=page or 0
-        )
+        found = HistoryRows(session, chosen.read(session), most or LARGEST_PAGE, start=page or 0)
         rows.append(found)
         return _listed(session, found, reads_details=details)
 

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from tm_cli.api.trafficmorph import HistoryPage, HistoryRow, TrafficMorphClient
+from tm_cli.api.trafficmorph import HistoryPage, HistoryRow
+from tm_cli.cli.session import CommandContext
 
 LARGEST_PAGE = 100
+
+MANY_PAGES = 10
+"""Pages after which it is worth a request to ask how many requests the account may send."""
 
 _AFTER = timedelta(milliseconds=1)
 """Added to the bound of the next page: whether a server includes it is not published, nor how
@@ -26,14 +30,14 @@ class HistoryRows:
 
     def __init__(
         self,
-        client: TrafficMorphClient,
+        session: CommandContext,
         filters: Mapping[str, Any],
         size: int = LARGEST_PAGE,
         *,
         start: int = 0,
     ) -> None:
         self.first: HistoryPage | None = None
-        self._client = client
+        self._session = session
         self._filters = dict(filters)
         self._size = min(size, LARGEST_PAGE)
         self._start = start
@@ -57,7 +61,7 @@ class HistoryRows:
         while True:
             own = {} if bound is None else {"to": bound.isoformat()}
             query = {**self._filters, **own}
-            page = self._client.list_history(page=number, size=self._size, **query)
+            page = self._session.client.list_history(page=number, size=self._size, **query)
             self.first = self.first or page
             if bound is not None and any(_is_after(row, bound) for row in page.content):
                 number, bound, is_bounded = count, None, False  # it does not know `to`
@@ -66,6 +70,8 @@ class HistoryRows:
             if len(page.content) < self._size:
                 return
             count += 1
+            if count - self._start == MANY_PAGES:
+                self._session.widen_budget()
             following = self._last + _AFTER if self._last and is_bounded else None
             if following and any(_is_after(row, following) for row in page.content):
                 number, bound = 0, following

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024 * 1024
 _CONNECT_TIMEOUT = 10.0
-Found = TypeVar("Found")
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
 class SftpSource:
-    """A directory, by default that of the login. `host_keys` are trusted by asyncssh's types.
+    """A directory, by default that of the login.
 
-    Nothing of the user's own SSH is used: no agent, no `~/.ssh`.
+    `host_keys` come from `parse_host_keys` or `read_known_hosts`. Nothing of the user's own SSH is
+    used: no agent, no `~/.ssh`.
     """
 
     name: str

@@ -18,7 +18,7 @@ from tm_cli.server.web.services import Services, path_id
 
 
 class AddDomain(Wire):
-    domain: Annotated[str, Field(json_schema_extra={"minLength": 1})]
+    domain: Annotated[str, Field(json_schema_extra={"minLength": 1, "format": "domain"})]
 
     @field_validator("domain")
     @classmethod
@@ -43,7 +43,7 @@ async def _verify(request: Request, method: Method) -> Response:
     if domain.verified_at is None:
         await services.domain_verifier.verify(domain.domain, domain.token, method)
         services.domains.mark_verified(domain.id, method)
-        domain = _found(services, request)  # it may have been removed meanwhile
+        domain = _found(services, request)  # unless it has been removed
     return JSONResponse(_record(domain))
 
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, Slot, StoredProfile, StoredSlot
 from tm_cli.server.runs.attached_data import check_attached
+from tm_cli.server.runs.lifecycle import require_storable
 from tm_cli.server.runs.plan import usable_baseline
 from tm_cli.server.validation import wire_time
 from tm_cli.server.web.bodies import MAX_PROFILE_BYTES, Refusal, read_json, read_model, validated
@@ -237,6 +238,7 @@ def _upsert(
 
 def check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     """Refuse larger requests, more addresses or slots than the account has, and unknown sets."""
+    require_storable(fields)
     quota = services.quota
     quota.check_request(fields)
     known = current.fields.variables_set_ids if current else ()

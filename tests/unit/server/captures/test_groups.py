@@ -121,6 +121,13 @@ def test_parts_of_bodies_that_vary_are_variables_with_their_path(bodies, expecte
     assert {each["source"] for each in found.values()} <= {"body"}
 
 
+@pytest.mark.parametrize("depth", [900, 40_000])
+def test_a_deep_body_is_no_trouble(depth):
+    [found] = variables(*("[" * depth + f"{n}" + "]" * depth for n in (0, 1))).values()
+    assert found["jsonPath"].startswith("$")
+    assert found["distinctCount"] == 2
+
+
 def test_a_variable_has_its_values_as_they_are_meant():
     found = variables(*(json.dumps({"n": f'"{n}\n', "m": n % 2}) for n in range(12)))
     assert found["n"]["sampleValues"] == [f'"{n}\n' for n in range(5)]
