@@ -4,7 +4,7 @@ FROM python:3.13-slim
 
 RUN --mount=type=bind,target=/src \
     python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
-        --constraint /src/constraints.txt "$(echo /src/dist/*.whl)[local,mcp]" \
+        --constraint /src/constraints.txt "$(echo /src/dist/*.whl)[local,mcp,scripts,sources]" \
     && useradd --create-home tm \
     && install --directory --owner=tm /work
 

@@ -61,6 +61,7 @@ TASKS: dict[str, list[list[str]]] = {
         ["benchmarks/installation.py"],
         ["benchmarks/gate_latency.py"],
         ["benchmarks/fleet.py"],
+        ["benchmarks/apply.py"],
         ["benchmarks/verdict.py"],
         ["benchmarks/power.py"],
         ["benchmarks/engine.py"],

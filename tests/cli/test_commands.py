@@ -211,6 +211,12 @@ def test_status_shows_the_steps_those_with_errors_first(gate, server):
     assert lines[-1] == "  and 2 more steps"
 
 
+def test_status_shows_the_calls_of_the_response_script(gate, server):
+    server.status(scriptOk=1200, scriptErrors=3)
+    lines = gate("runs", "status", "42").stdout.splitlines()
+    assert "  script     1,200 calls returned, 3 failed" in lines
+
+
 def test_status_shows_what_the_load_waits_for(gate, server):
     server.status(waitingFor="the target localhost:8080 cannot be reached", recentBuckets=[])
     assert "waiting    the target localhost:8080 cannot be" in gate("runs", "status", "42").stdout

@@ -157,3 +157,8 @@ def test_a_refused_change_says_what_was_attempted(gate, server):
     result = gate("variables", "delete", "3", "--yes")
     assert result.exit_code == ExitCode.REFUSED
     assert f"cannot delete the variables set 'users': {attached}" in result.stderr
+
+
+def test_a_profile_is_shown_with_its_sets(gate, server):
+    server.profile(variablesSetIds=[3, 5])
+    assert "variables sets 3, 5" in gate("profiles", "show", "42").stdout

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from tm_cli.exit_codes import ExitCode
@@ -89,38 +91,39 @@ def published_texts(structure: Mapping[str, Any]) -> Iterator[str]:
     yield "\n".join([*structure["messages"], structure["caution"]])
 
 
-SHORTEST_PART = 10
-"""Items of a list that are always shown."""
+SHORTEST: Mapping[type, int] = {list: 10, str: LONGEST_TEXT}
+"""Items of a list and characters of a text that are always shown."""
 
 
 def shortened(data: Any) -> tuple[Any, list[str]]:
-    """Return data of a bearable size, and what was left out: the ends of its longest lists."""
-    notes: dict[str, str] = {}
-    while len(json.dumps(data)) > LARGEST_RESULT:
-        found = max(_lists(data, ""), key=lambda item: len(json.dumps(item[1])), default=None)
+    """Return data of a bearable size, and what was left out: the ends of long lists and texts."""
+    whole: Any = {"result": data}
+    notes: dict[tuple[Any, ...], tuple[Any, int]] = {}
+    while len(json.dumps(whole)) > LARGEST_RESULT:
+        parts = _long_parts(whole, ())
+        found = max(parts, key=lambda part: len(json.dumps(part[1])), default=None)
         if found is None:
             break
-        path, longest = found
-        total = notes.get(path, str(len(longest))).rpartition(" ")[2]
-        del longest[max(len(longest) // 2, SHORTEST_PART) :]
-        notes[path] = f"{len(longest)} of {total}"
-    return data, [
-        f"{path or 'result'}: the result was too large, so it ends after {shown} items"
-        for path, shown in notes.items()
+        (*outer, last), value = found
+        shown = value[: max(len(value) // 2, SHORTEST[type(value)])]
+        reduce(getitem, outer, whole)[last] = shown
+        _, total = notes.get(found[0], (0, len(value)))
+        notes[found[0]] = (shown, total)
+    return whole["result"], [
+        f"{'.'.join(map(str, path[1:])) or 'result'}: the result was too large, so it ends after "
+        f"{len(shown)} of {total} {'items' if isinstance(shown, list) else 'characters'}"
+        for path, (shown, total) in notes.items()
     ]
 
 
-def _lists(data: Any, path: str) -> Iterator[tuple[str, list[Any]]]:
-    """Yield the lists that can be cut, innermost ones too."""
-    items: Any = ()
-    if isinstance(data, dict):
-        items = data.items()
-    elif isinstance(data, list):
-        items = enumerate(data)
-        if len(data) > SHORTEST_PART:
-            yield path, data
-    for name, item in items:
-        yield from _lists(item, f"{path}.{name}" if path else str(name))
+def _long_parts(data: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield the lists and texts that can be cut, with their places; innermost ones too."""
+    if len(data) > SHORTEST.get(type(data), len(data)):
+        yield path, data
+    items = data.items() if isinstance(data, dict) else enumerate(data)
+    for name, item in () if isinstance(data, str) else items:
+        if isinstance(item, dict | list | str):
+            yield from _long_parts(item, (*path, name))
 
 
 def as_published(data: Mapping[str, Any], result: Result | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from datetime import timedelta
 
+from tm_cli.server.runs.supervisor import month_of
 from tm_cli.server.web.services import Services
 
 INTERVAL = 3600.0
@@ -31,10 +32,14 @@ def expire_some(services: Services, most: int = _AT_ONCE) -> int:
     """Delete the oldest rows, a limited number of them; return how many.
 
     A pinned baseline stays until it is unpinned, and so do the rows of a profile whose run is
-    active or being judged: one of them may be its baseline.
+    active or being judged: one of them may be its baseline. Where the requests of a month are
+    limited, this month's rows stay, by which they are counted.
     """
     if (days := services.quota.history_days) is None:
         return 0
-    before = services.clock.now() - timedelta(days=days)
+    now = services.clock.now()
+    before = now - timedelta(days=days)
+    if services.quota.monthly_requests:
+        before = min(before, month_of(now))
     busy = services.supervisor.busy_profiles
     return services.history.expire(before, busy_profiles=busy, most=most)

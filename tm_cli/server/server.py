@@ -154,10 +154,14 @@ def _allowed(request: Request) -> list[str]:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    """Answer for a bug, or a full disk; Starlette raises it again for the log."""
+    """Answer for a bug, or a full disk; Starlette raises it again for the log.
+
+    The web server then closes the connection, on which no other request may be sent.
+    """
+    text = "Internal server error"
     if isinstance(error, sqlite3.Error):
-        return JSONResponse({"error": f"The server cannot use its database: {error}"}, 500)
-    return JSONResponse({"error": "Internal server error"}, 500)
+        text = f"The server cannot use its database: {error}"
+    return JSONResponse({"error": text}, 500, headers={"Connection": "close"})
 
 
 def scheduler_of(services: Services) -> Scheduler:

@@ -71,7 +71,7 @@ _TEXT = text(pattern=r"\S")
 _URL = text(pattern=r"^\s*(?:[Ll][Oo][Cc][Aa][Ll]|[Hh][Tt][Tt][Pp][Ss]?://\S+)\s*$")
 _VALUES: dict[str, Schema] = {
     "parse_base_url": _URL,
-    "_remote_url": _URL,
+    "_remote_url": text(pattern=r"^\s*[Hh][Tt][Tt][Pp][Ss]?://\S+\s*$"),
     "_positive": _POSITIVE,
     "parse_duration": duration(0, LONGEST),
     "_warmup": duration(0, LONGEST, multipleOf=STRETCH_SECONDS),
@@ -82,7 +82,6 @@ _VALUES: dict[str, Schema] = {
     "_checks": any_of(_TEXT, {"type": "array", "items": text(), "minItems": 1}),
     "_on_interrupt": words(tuple(InterruptAction)),
     "_text": any_of(_TEXT, {"type": "array", "items": text(), "minItems": 1}),
-    "read": {"type": ["integer", "string"]},
     "_commit": text(pattern=r"^\s*[0-9a-fA-F]{7,64}\s*$"),
     "parse_context_name": text(pattern=r"^\s*[A-Za-z0-9][A-Za-z0-9._-]{0,63}\s*$"),
 }

@@ -1,10 +1,12 @@
 """`tm profiles apply` and `diff`: what is compared, written and deleted, and what is not."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.signals import SignalReceived
 
 DOCUMENT = (
     "name: {name}\nduration: 1m\nendpointUrl: http://localhost:8080/\npoints: [[0, 5], [60, 5]]\n"
@@ -188,3 +190,18 @@ def test_differences_are_told_by_key_and_secrets_are_not(gate, server, documents
         "loop": (None, True),
         "responseScript": ("f()", None),
     }
+
+
+def test_an_interrupted_apply_says_what_it_has_done(gate, server, documents, clock, monkeypatch):
+    documents("a", "b")
+    stored(server)
+    imported(server, 1, "a")
+    server.error("POST", "/profiles/import", 429, "slow down", headers={"Retry-After": "7"})
+
+    def interrupt(_seconds):
+        raise SignalReceived(2)
+
+    monkeypatch.setattr(clock, "sleep", interrupt)
+    result = gate("profiles", "apply", "p", "--json")
+    assert (result.exit_code, actions(result)) == (ExitCode.INTERRUPTED, ["created"])
+    assert result.json["data"]["not_tried"] == [str(Path("p") / "b.yaml")]

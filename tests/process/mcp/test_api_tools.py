@@ -7,6 +7,7 @@ import pytest
 
 from tests.services.trafficmorph import KEY, profile
 from tm_cli.errors import UsageError
+from tm_cli.exit_codes import ExitCode
 from tm_cli.mcp.results import LARGEST_RESULT, shortened
 from tm_cli.mcp.tools import GROUPS, TOOLS, select_tools
 
@@ -170,7 +171,12 @@ def test_a_result_that_is_too_large_ends_early_and_says_where():
     (note,) = notes
     assert note.endswith(f"so it ends after {len(found['rpsSeries'])} of 20000 items")
     assert note.startswith("rpsSeries: ")
-    assert shortened({"a": "x" * LARGEST_RESULT})[1] == []
+    found, (note,) = shortened({"body": "x" * LARGEST_RESULT, "codes": {"200": 1}})
+    assert note.startswith("body: ")
+    assert note.endswith(f"after {LARGEST_RESULT // 2} of {LARGEST_RESULT} characters")
+    assert len(found["body"]) == LARGEST_RESULT // 2
+    assert shortened([{"a": 1}, None]) == ([{"a": 1}, None], [])
+    assert shortened(dict.fromkeys(map(str, range(LARGEST_RESULT)), 1))[1] == []
 
 
 def test_fewer_tools_can_be_offered_with_what_needs_no_others(in_memory):
@@ -197,19 +203,25 @@ def test_a_group_that_is_not_there_is_told_with_those_that_are():
     assert select_tools(None) == TOOLS
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "said"),
-    [
+def test_a_mistyped_group_ends_the_command(tm):
+    answer = tm("mcp", "--tools", "runs,histroy")
+    assert answer.exit_code == ExitCode.USAGE
+    assert "there is no group or tool 'histroy'" in answer.stderr
+    assert "did you mean history?" in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_a_prompt_with_wrong_arguments_says_what_is_wrong(in_memory):
+    assistant = in_memory({})
+    for name, arguments, said in (
         ("tm_triage", {}, "profile_id is missing"),
         ("tm_triage", {"profile_id": "shop"}, "whole number"),
         ("tm_triage", {"profile_id": "0"}, "whole number"),
         ("tm_triage", {"profile_id": "1", "run": "2"}, "unknown argument 'run'"),
         ("tm_setup_loadtest", {"target_url": "https://x", "rps": "50"}, "duration_seconds"),
-    ],
-)
-def test_a_prompt_with_wrong_arguments_says_what_is_wrong(in_memory, name, arguments, said):
-    with pytest.raises(Exception, match=said):
-        in_memory({}).prompt(name, **arguments)
+    ):
+        with pytest.raises(Exception, match=said):
+            assistant.prompt(name, **arguments)
 
 
 def test_an_argument_of_a_prompt_stays_in_its_line(in_memory):
@@ -234,26 +246,33 @@ def captures(tmp_path):
     root = tmp_path / "captures"
     (root / "day.jsonl").mkdir(parents=True)
     for path in (root / "a.jsonl", root / "a.txt", tmp_path / "secret.jsonl"):
-        path.write_text("{}\n")
+        path.write_text('{"t": 0, "method": "GET", "url": "http://127.0.0.1/"}\n')
     if os.name == "posix":
         (root / "link.jsonl").symlink_to(tmp_path / "secret.jsonl")
         (root / "loop.jsonl").symlink_to(root / "loop.jsonl")
     return root
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "../secret.jsonl", "day.jsonl", "a.txt", "b.jsonl", "a.jsonl/x", "a.jsonl\0", "/etc/passwd",
-        "~/.ssh/id_rsa", "~nobody-at-all/a.jsonl", "link.jsonl", "loop.jsonl", "x" * 4000,
-    ],
+OTHER_FILES = (
+    "../secret.jsonl", "day.jsonl", "a.txt", "b.jsonl", "a.jsonl/x", "a.jsonl\0", "/etc/passwd",
+    "~/.ssh/id_rsa", "~nobody-at-all/a.jsonl", "link.jsonl", "loop.jsonl", "x" * 4000,
 )  # fmt: skip
-def test_no_other_file_than_a_capture_is_sent(in_memory, httpserver, captures, path):
+
+
+def test_no_other_file_than_a_capture_is_sent(in_memory, httpserver, captures):
     environ = {"TM_BASE_URL": httpserver.url_for("/"), "TM_API_KEY": KEY}
     assistant = in_memory({**environ, "TM_MCP_CAPTURE_ROOT": str(captures)})
-    for name, more in (("tm_analyse_capture", {}), ("tm_import_capture", {"selections": {}})):
-        answer = assistant.call(name, capture_path=path, **more)
-        assert answer.is_error
-        assert answer.found["exit_name"] in ("USAGE", "CONFIGURATION"), answer
-        assert "bug" not in answer.told
+    for path in OTHER_FILES:
+        for name, more in (("tm_analyse_capture", {}), ("tm_import_capture", {"selections": {}})):
+            answer = assistant.call(name, capture_path=path, **more)
+            assert answer.is_error, path
+            assert answer.found["exit_name"] in ("USAGE", "CONFIGURATION"), answer
+            assert "bug" not in answer.told, path
     assert not httpserver.log
+
+
+def test_a_relative_path_begins_in_the_directory_of_captures(in_memory, server, captures):
+    environ = {"TM_BASE_URL": server.url, "TM_API_KEY": KEY, "TM_MCP_CAPTURE_ROOT": str(captures)}
+    server.answer("POST", "/captures/analyse", {"stats": {"groupCount": 0}, "groups": []})
+    answer = in_memory(environ).call("tm_analyse_capture", capture_path="a.jsonl")
+    assert json.loads(answer.told) == {"stats": {"groupCount": 0}, "groups": []}

@@ -25,12 +25,12 @@ RESULTS = summarize([], curve_end=20.0, elapsed=20.0)
 class Kept:
     """A history with retention; `expire` names what is left."""
 
-    def __init__(self, database, days=30):
+    def __init__(self, database, days=30, **limits):
         self.clock = MovedClock()
         self.database = database
         self.history = HistoryStore(database, self.clock)
         self.services = SimpleNamespace(
-            quota=Quota(history_days=days),
+            quota=Quota(history_days=days, **limits),
             clock=self.clock,
             supervisor=SimpleNamespace(busy_profiles=set()),
             history=self.history,
@@ -85,3 +85,12 @@ def test_what_may_still_be_needed_is_kept(database, reason):
         with database.transaction() as connection:
             connection.execute("UPDATE history SET created_at = '1' WHERE id = ?", [number])
     assert kept.expire() == ["old"]
+
+
+def test_requests_that_count_for_this_month_are_kept(database):
+    kept = Kept(database, days=1, monthly_requests=10)
+    month = NOON.replace(day=1, hour=0)
+    kept.add("last month", month - timedelta(seconds=1))
+    kept.add("this month", month)
+    assert month < NOON - timedelta(days=1)
+    assert kept.expire() == ["this month"]

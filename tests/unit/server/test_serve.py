@@ -255,6 +255,7 @@ def test_a_database_that_cannot_be_written_is_told(start_server):
         other.rollback()
     assert answer.status_code == 500
     assert answer.json()["error"] == "The server cannot use its database: database is locked"
+    assert answer.headers["connection"] == "close", "as the web server closes it"
 
 
 def test_a_host_name_that_cannot_be_one_is_a_usage_error(tm, tmp_path):

@@ -42,7 +42,6 @@ class Profile(CamelCasePayload):
     auto_alert_min_severity: Lenient[StrictStr] = None
     auto_alert_cooldown_minutes: Number = None
     auto_alert_recipients: TextList = ()
-    variables_set_ids: Lenient[list[StrictInt]] = None
     readiness_url: Lenient[StrictStr] = None
     schedule: JsonText = None
     interpolation_mode: Lenient[StrictStr] = None
@@ -54,6 +53,7 @@ class Profile(CamelCasePayload):
     locustfile: JsonText = None
     steps: JsonText = None
     data: JsonText = None
+    variables_set_ids: Lenient[list[StrictInt]] = None
     http_version: Lenient[StrictStr] = None
     client_certificate: JsonText = None
     created_at: Instant = None

@@ -629,7 +629,10 @@ def _metrics(value: Any) -> dict[str, dict[str, Any]]:
             text = item.get(key, None if key == "query" else "-")
             if not isinstance(text, str) or not text.strip():
                 raise expected(text, "a text", name, key)
-        for header, text in (item.get("headers") or {}).items():
+        headers = {} if item.get("headers") is None else item["headers"]
+        if not isinstance(headers, Mapping):
+            raise expected(headers, "a mapping of names to values", name, "headers")
+        for header, text in headers.items():
             _check_header(header, text, (name, "headers", header))
         found[str(name)] = item
     return found

@@ -146,7 +146,8 @@ def _metrics() -> Schema:
         "propertyNames": text(pattern=_HEADER_NAME),
         "additionalProperties": text(pattern=r"^[^\r\n\u0000]*$"),
     }
-    item = mapping({"query": query, "prometheus": query, "headers": headers}, required=["query"])
+    fields = {"query": query, "prometheus": query, "headers": _or_null(headers)}
+    item = mapping(fields, required=["query"])
     name = text(pattern="^[A-Za-z_][A-Za-z0-9_]*$")
     return {"type": "object", "propertyNames": name, "additionalProperties": any_of(query, item)}
 

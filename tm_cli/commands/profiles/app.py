@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tm_cli.commands.shared.profile_argument import ProfileRef
 
 app = App()
-app.registered_commands += files_app.registered_commands
 app.add_typer(schedule.app, name="schedule")
 
 
@@ -279,6 +278,9 @@ def delete(session: CommandContext, profile: options.Profile, yes: options.Yes =
     )
 
 
+app.registered_commands += files_app.registered_commands
+
+
 def _stored(session: CommandContext, text: str) -> ProfileRef:
     from tm_cli.commands.shared.profile_argument import resolve_profile
 
@@ -309,6 +311,7 @@ def _describe(profile: Profile) -> str:
         ("status", profile.status),
         ("warm-up", format_duration(profile.warmup) if profile.warmup else None),
         ("data", ", ".join(_data(profile.data))),
+        ("variables sets", ", ".join(map(str, profile.variables_set_ids or ()))),
         ("values", ", ".join(_values(profile))),
         ("HTTP", profile.http_version),
         ("certificate", _text_of(profile.client_certificate, "cert")),

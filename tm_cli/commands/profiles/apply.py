@@ -23,6 +23,7 @@ from tm_cli.commands.runs.request import ComparisonOptions
 from tm_cli.commands.shared.profile_argument import folded_name
 from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
+from tm_cli.runtime.signals import SignalReceived
 from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
 
@@ -117,9 +118,11 @@ def _work(
     for task in tasks:
         try:
             result = task()
+        except SignalReceived as signal:
+            return signal.as_error(f"interrupted; {_AGAIN}")
         except ConnectionFailed as error:
             if error.maybe_sent:
-                error.hint = "the last write may have happened; to apply all again is safe"
+                error.message += f"; {_AGAIN}"
             return error
         except TmError as error:
             if not isinstance(error, _Failed):
@@ -131,6 +134,9 @@ def _work(
         if not session.wants_json:
             session.terminal.write_part(result.line() + "\n")
     return None
+
+
+_AGAIN = "the last write may have happened, and to apply all again is safe"
 
 
 class _Failed(TmError):

@@ -122,9 +122,9 @@ def find_documents(cwd: Path, paths: Sequence[str], *, recursive: bool) -> list[
         elif os.path.lexists(cwd / path):
             found[path] = None
         else:
-            raise ConfigurationError(
-                f"{sanitize(path)} does not exist", hint=near_document(cwd / path)
-            )
+            near = near_document(cwd / path)
+            hint = near if near.startswith("did you mean") else None
+            raise ConfigurationError(f"{sanitize(path)} does not exist", hint=hint)
     return list(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tm_cli.api.errors import HttpError
+from tm_cli.api.errors import ConnectionFailed, HttpError
 from tm_cli.api.trafficmorph import Profile
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.document_files import LOCAL_KEYS
@@ -36,6 +36,7 @@ from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
     folded_name,
     resolve_profile,
+    trimmed_name,
 )
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.documents import InvalidDocument
@@ -212,7 +213,7 @@ def _part(session: CommandContext, document: str | None, name: str | None) -> di
         if not name.strip() or len(name) > LONGEST_NAME:
             raise UsageError(f"--name: a name has 1 to {LONGEST_NAME} characters")
         found["name"] = name
-    return found
+    return found | {key: trimmed_name(each) for key, each in found.items() if key == "name"}
 
 
 def _merged(
@@ -326,9 +327,18 @@ def _print(
 
 @contextmanager
 def refusal(what: str) -> Iterator[None]:
-    """Turn an answer that refuses a write into the error of it."""
+    """Turn an answer that refuses a write into the error of it.
+
+    Without an answer the error says that the write may have happened.
+    """
     try:
         yield
+    except ConnectionFailed as error:
+        if error.maybe_sent:
+            error.hint = (
+                "it may have been written; `tm profiles show` tells, and to repeat it is safe"
+            )
+        raise
     except HttpError as error:
         if error.status in {400, 409, 413, 422}:
             raise Refused(

@@ -72,6 +72,9 @@ def _describe(subject: ProfileRef, status: LiveStatus) -> str:
         lines.append(f"  p95        {milliseconds(status.recent_buckets[-1].p95_ms)}")
     if status.response_code_counts:
         lines.append(f"  responses  {sanitize(codes(status.response_code_counts))}")
+    if status.script_ok or status.script_errors:
+        returned, failed = status.script_ok or 0, status.script_errors or 0
+        lines.append(f"  script     {returned:,} calls returned, {failed:,} failed")
     steps = read_live_steps(status.steps)
     lines += [f"  step       {'  '.join(live_cells(step))}" for step in steps[:MOST_SHOWN]]
     if (more := len(steps) - MOST_SHOWN) > 0:

@@ -186,7 +186,12 @@ def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
     return found[0]
 
 
+def trimmed_name(name: str) -> str:
+    """Return a name as the server keeps it: outer code points up to U+0020 go."""
+    return name.strip("".join(map(chr, range(0x21))))
+
+
 def folded_name(name: str) -> str:
-    """Compare as the server does: outer code points up to U+0020 go, letters are lower-cased."""
-    trimmed = name.strip("".join(map(chr, range(0x21))))
+    """Compare as the server does: trimmed, letters are lower-cased one by one."""
+    trimmed = trimmed_name(name)
     return "".join(low if len(low := letter.lower()) == 1 else letter for letter in trimmed)

@@ -205,7 +205,10 @@ def _with_variables(table: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         if not (isinstance(variable, str) and _VARIABLE.fullmatch(variable)):
             raise ValueError(f"{key}_env: it must be the name of a variable, such as SFTP_PASSWORD")
         if not environ.get(variable):
-            raise ValueError(f"{key}_env: the variable {variable} is not set")
+            raise ValueError(
+                f"{key}_env: the variable {variable} is not set "
+                "(a server that a command starts gets none; start it with `tm serve`)"
+            )
         found[key] = environ[variable]
     return found
 

@@ -40,7 +40,10 @@ class BodyShape:
             return [("", name) for name in names]
         numbers = count()
         document = json.loads(re.sub(_MARK, lambda _: str(next(numbers)), self.text))
-        found = {place: (path, key) for place, path, key in _leaves(document, "$", "value")}
+        try:
+            found = {place: (path, key) for place, path, key in _leaves(document, "$", "value")}
+        except RecursionError:
+            found = {}
         return [found.get(place, ("$", "value")) for place in range(self.text.count(_MARK))]
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 SHORTEST = 10
 """Seconds of a profile."""
 _MOST_BINS = 3600
+_LEAST_BINS = 20
+"""With fewer requests there are fewer, so that the curve is not one of single requests."""
 _MOST_SHOWN = 60
 
 Points = list[tuple[float, float]]
@@ -59,7 +61,7 @@ class Arrivals:
 
         A curve that is shorter than a profile is followed by nothing.
         """
-        width, rates = self.rates(_MOST_BINS)
+        width, rates = self.rates(min(_MOST_BINS, max(_LEAST_BINS, len(self.times))))
         end = width * len(rates)
         middles = [((at + 0.5) * width, rate) for at, rate in enumerate(rates)]
         points = [(0.0, rates[0]), *middles, (float(end), rates[-1])]

@@ -96,19 +96,23 @@ def _usual_name(method: str, url: str) -> str:
 
 
 def _csv(pattern: Pattern) -> tuple[str | None, int]:
-    """The rows, the most frequent first, with their counts as weights, and how many do not fit."""
+    """The rows as they first came, with their counts as weights, and how many do not fit.
+
+    Those do not fit that came least often.
+    """
     if not pattern.variables:
         return None, 0
-    names = [variable.name for variable in pattern.variables]
-    lines = [_line([*names, "weight"])]
-    size = size_of(lines)
-    for row, count in pattern.rows.most_common():
-        line = _line([*row, str(count)])
-        size += size_of([line])
-        if size > LONGEST_CSV or len(lines) > MOST_ROWS:
+    head = _line([*(variable.name for variable in pattern.variables), "weight"])
+    size = size_of([head])
+    kept: dict[tuple[str, ...], str] = {}
+    for row, count in pattern.rows.most_common(MOST_ROWS):
+        kept[row] = _line([*row, str(count)])
+        size += size_of([kept[row]])
+        if size > LONGEST_CSV:
+            del kept[row]
             break
-        lines.append(line)
-    return "".join(lines), len(pattern.rows) - len(lines) + 1
+    lines = [kept[row] for row in pattern.rows if row in kept]
+    return "".join([head, *lines]), len(pattern.rows) - len(lines)
 
 
 def _line(values: Sequence[str]) -> str:

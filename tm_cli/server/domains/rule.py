@@ -30,7 +30,7 @@ def read_domain(text: str) -> str:
         raise ValueError("must not be blank")
     if (address := _address(text)) is not None:
         return _allowed(address)
-    if _URL.match(text) or any(mark in text for mark in "/:?#@[]%\\"):
+    if _is_more_than_a_host(text):
         raise ValueError(f"{_EXPECTED}{_did_you_mean(text)}")
     if text.startswith("*."):
         raise ValueError(f"{text[2:]!r} alone covers all its subdomains; leave out the asterisk")
@@ -44,6 +44,10 @@ def read_domain(text: str) -> str:
     if len(name) > _LONGEST:
         raise ValueError(f"must have at most {_LONGEST} characters")
     return _allowed(name)
+
+
+def _is_more_than_a_host(text: str) -> bool:
+    return _URL.match(text) is not None or any(mark in text for mark in "/:?#@[]%\\")
 
 
 def is_address(domain: str) -> bool:
@@ -105,5 +109,6 @@ def _allowed(domain: str) -> str:
 def _did_you_mean(text: str) -> str:
     with suppress(ValueError):
         host = urlsplit(text if "//" in text else f"//{text}").hostname
-        return f"; did you mean {read_domain(host)}?" if host else ""
+        if host and not _is_more_than_a_host(host):
+            return f"; did you mean {read_domain(host)}?"
     return ""

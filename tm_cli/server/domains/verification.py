@@ -24,6 +24,7 @@ Method = Literal["DNS", "HTTP"]
 
 PATH = "/.well-known/trafficmorph-verify.txt"
 _TIMEOUT = 10.0  # for an answer from DNS, or over one of https and http
+_CONNECT_TIMEOUT = 4.0  # to one of the addresses
 _LONGEST_HEAD = 16 * 1024
 _LONGEST_BODY = 4096
 _LONGEST_SHOWN = 100
@@ -112,9 +113,13 @@ class DomainVerifier:
         problem: Exception = OSError("no address")
         for address in addresses:
             try:
-                reader, writer = await asyncio.open_connection(
-                    address, port, ssl=context, server_hostname=domain if is_tls else None
-                )
+                async with asyncio.timeout(_CONNECT_TIMEOUT):
+                    reader, writer = await asyncio.open_connection(
+                        address, port, ssl=context, server_hostname=domain if is_tls else None
+                    )
+            except TimeoutError:
+                problem = OSError(f"no connection in {_CONNECT_TIMEOUT:g} s")
+                continue
             except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
                 problem = error
                 continue

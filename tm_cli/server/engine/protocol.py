@@ -150,11 +150,11 @@ class EventWriter:
 
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
-            if not self._thread.apply(write_all, (self._descriptor, line)):
+            if not self._thread.apply(_write, (self._descriptor, line)):
                 return  # the reader is gone; the end of standard input will follow
 
 
-def write_all(descriptor: int, line: bytes) -> bool:
+def _write(descriptor: int, line: bytes) -> bool:
     """Whether all of `line` was written; an exception would be printed by the thread pool."""
     try:
         while line:

@@ -55,7 +55,7 @@ class ScheduleSlot(Answer):
     day_of_week: Int32
     time: str
     enabled: bool
-    last_fired_at: Time | None
+    last_fired_at: Time | None = None
 
 
 class ProfileSchedule(Answer):
@@ -92,7 +92,7 @@ class _ProfileFields(Answer):
     callback_url: str | None
     readiness_url: str | None
     auto_alert_enabled: bool
-    auto_alert_min_severity: Literal["WARN", "FAIL"] | None
+    auto_alert_min_severity: Literal["FAIL", "WARN"] | None  # typing keeps the first order it sees
     auto_alert_cooldown_minutes: Int32 | None
     auto_alert_recipients: list[str]
     interpolation_mode: Literal["SPLINE", "LINEAR"]
@@ -200,7 +200,7 @@ class DomainState(Answer):
     verification_token: str
     verification_method: Literal["DNS", "HTTP", "ADMIN"] | None
     verified: bool
-    verified_at: Time | None
+    verified_at: Time | None = None
     created_at: Time
     dns_instruction: str
     http_instruction: str
@@ -285,7 +285,7 @@ class CaptureSource(Answer):
     name: str
     kind: Literal["SFTP", "S3"]
     root_path: str | None
-    last_listed_at: Time | None
+    last_listed_at: Time | None = None
     last_error: str | None
     created_at: Time
     updated_at: Time

@@ -219,8 +219,8 @@ class LatencyComparison(Answer):
     p_value: Double | None
     degrees_of_freedom: Int32 | None
     significant: bool
-    box_a: Quartiles | None
-    box_b: Quartiles | None
+    box_a: Quartiles | None = None
+    box_b: Quartiles | None = None
 
 
 class HistogramBin(Answer):
@@ -244,7 +244,7 @@ class ShareComparison(Answer):
     value_a: Double
     value_b: Double
     delta: Double
-    bootstrap: Bootstrap | None
+    bootstrap: Bootstrap | None = None
 
 
 class JudgedComparison(Answer):

@@ -34,12 +34,13 @@ async def list_capture_source_files(request: Request) -> Response:
 
 
 def _source(record: SourceRecord, source: SourceDefinition) -> dict[str, object]:
-    return {
+    # the official Python client cannot read a null time
+    listed = {"lastListedAt": record.last_listed_at} if record.last_listed_at else {}
+    return listed | {
         "id": record.id,
         "name": record.name,
         "kind": source.kind,
         "rootPath": source.root_path,
-        "lastListedAt": record.last_listed_at,
         "lastError": record.last_error,
         "createdAt": record.created_at,
         "updatedAt": record.updated_at,

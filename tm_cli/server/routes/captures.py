@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tm_cli.server.captures.analysis import analysis_of
-from tm_cli.server.captures.groups import Capture, read_capture
+from tm_cli.server.captures.groups import MOST_GROUPS, Capture, read_capture
 from tm_cli.server.captures.imports import Imported, NotImported, imported, numbered
 from tm_cli.server.captures.pattern import pattern_of
 from tm_cli.server.profiles import DataSource, Wire
@@ -64,7 +64,7 @@ class _NameBody(Wire):
 
 
 class Selections(Wire):
-    groups: Annotated[list[Selection], Field(max_length=1000)]
+    groups: Annotated[list[Selection], Field(max_length=MOST_GROUPS)]
 
 
 class RemoteBody(Wire):

@@ -18,7 +18,7 @@ from tm_cli.server.web.services import Services, path_id
 
 
 class AddDomain(Wire):
-    domain: Annotated[str, Field(json_schema_extra={"minLength": 1})]
+    domain: Annotated[str, Field(json_schema_extra={"minLength": 1, "format": "domain"})]
 
     @field_validator("domain")
     @classmethod
@@ -43,7 +43,7 @@ async def _verify(request: Request, method: Method) -> Response:
     if domain.verified_at is None:
         await services.domain_verifier.verify(domain.domain, domain.token, method)
         services.domains.mark_verified(domain.id, method)
-        domain = _found(services, request)  # it may have been removed meanwhile
+        domain = _found(services, request)  # unless it has been removed
     return JSONResponse(_record(domain))
 
 
@@ -61,13 +61,14 @@ def _found(services: Services, request: Request) -> StoredDomain:
 
 
 def _record(domain: StoredDomain) -> dict[str, object]:
-    return {
+    # the official Python client cannot read a null time
+    verified = {"verifiedAt": domain.verified_at} if domain.verified_at else {}
+    return verified | {
         "id": domain.id,
         "domain": domain.domain,
         "verificationToken": domain.token,
         "verificationMethod": domain.method,
         "verified": domain.verified_at is not None,
-        "verifiedAt": domain.verified_at,
         "createdAt": domain.created_at,
         "dnsInstruction": dns_instruction(domain.domain, domain.token),
         "httpInstruction": http_instruction(domain.domain, domain.token),

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, Slot, StoredProfile
+from tm_cli.server.profiles import LOCAL, ProfileFields, Schedule, Slot, StoredProfile, StoredSlot
 from tm_cli.server.runs.attached_data import check_attached
+from tm_cli.server.runs.lifecycle import require_storable
 from tm_cli.server.runs.plan import usable_baseline
 from tm_cli.server.validation import wire_time
 from tm_cli.server.web.bodies import MAX_PROFILE_BYTES, Refusal, read_json, read_model, validated
@@ -237,6 +238,7 @@ def _upsert(
 
 def check_lists(services: Services, fields: ProfileFields, current: StoredProfile | None) -> None:
     """Refuse larger requests, more addresses or slots than the account has, and unknown sets."""
+    require_storable(fields)
     quota = services.quota
     quota.check_request(fields)
     known = current.fields.variables_set_ids if current else ()
@@ -291,9 +293,17 @@ def _schedule_view(profile: StoredProfile, schedule: Schedule) -> dict[str, Any]
         "timezone": schedule.timezone,
         "notifyEmails": schedule.notify_emails,
         "slots": [
-            {"id": number, **slot.to_wire()} for number, slot in enumerate(schedule.slots, start=1)
+            {"id": number, **_slot_view(slot)}
+            for number, slot in enumerate(schedule.slots, start=1)
         ],
     }
+
+
+def _slot_view(slot: StoredSlot) -> dict[str, Any]:
+    view = slot.to_wire()
+    if slot.last_fired_at is None:
+        del view["lastFiredAt"]  # nor a null time
+    return view
 
 
 ROUTES = [

@@ -50,11 +50,7 @@ def require_scripts(fields: ProfileFields) -> None:
     """Raise `Refusal`, naming the field, for scripts that cannot be run here, or not like this."""
     found = {script.name for script in _scripts(fields)}
     for name in sorted(found):
-        if not is_installed():
-            raise Refusal(
-                f"{name} needs the engine for JavaScript, which is not installed where the server "
-                "runs: pip install 'tm-cli[local,scripts]'"
-            )
+        _require_engine(name)
         if fields.locustfile:
             raise Refusal(f"{name} is not possible with a locustfile, which has code of its own")
     if "responseScript" in found:
@@ -62,6 +58,21 @@ def require_scripts(fields: ProfileFields) -> None:
             raise Refusal("responseScript is not possible with steps; their `extract` has values")
         if fields.http_version == "2":
             raise Refusal("responseScript is not possible with httpVersion 2")
+
+
+def require_storable(fields: ProfileFields) -> None:
+    """Raise `Refusal` for scripts that a profile cannot have while `lifecycleScripts` is off."""
+    for script in _scripts(fields):
+        if script.name in ("initScript", "cleanupScript"):
+            _require_engine(script.name)
+
+
+def _require_engine(name: str) -> None:
+    if not is_installed():
+        raise Refusal(
+            f"{name} needs the engine for JavaScript, which is not installed where the server "
+            "runs: pip install 'tm-cli[local,scripts]'"
+        )
 
 
 async def initialize(fields: ProfileFields, outgoing: OutgoingRequests) -> InitValues:

@@ -445,7 +445,8 @@ async def _initialized(
     """The run with what its init script has returned, which is the last thing before the load."""
     fields = profile.fields
     targets = OutgoingRequests(services.check_here, services.ca_file)
-    init = await initialize(fields, targets)
+    async with services.init_scripts:
+        init = await initialize(fields, targets)
     if fields.init_script:
         _require_values(fields.model_copy(update={"data": job.data}), init.values)
     secrets = {name: value for name, value in init.values.items() if isinstance(value, str)}

@@ -37,6 +37,7 @@ from tm_cli.server.workers.engine_events import (
     errors_of,
 )
 from tm_cli.values.failures import error_class
+from tm_cli.values.text import sanitize
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 
@@ -302,9 +303,17 @@ def script_stats(counts: ScriptCounts) -> dict[str, Any]:
         "ok": counts.ok,
         "errors": counts.errors,
         "skipped": counts.skipped,
-        "messages": counts.messages,
-        "console": list(counts.console),
+        "messages": _cleaned(counts.messages),
+        "console": [sanitize(line) for line in counts.console],
     }
+
+
+def _cleaned(messages: Mapping[str, int]) -> dict[str, int]:
+    """The messages of a script, which are hostile text, fit to be stored."""
+    found: Counter[str] = Counter()
+    for text, count in messages.items():
+        found[sanitize(text)] += count
+    return dict(found)
 
 
 def secondary_stats(counts: FollowUpCounts) -> dict[str, Any]:

@@ -24,7 +24,7 @@ SECONDS = 10.0
 MOST_FETCHES = 50
 FETCH_SECONDS = 5.0
 LARGEST_ANSWER = 256 * 1024
-_OPENING = 45.0  # the engine is compiled, on a busy machine
+_OPENING = 15.0  # the engine is compiled; a client waits for its start half a minute
 _GRACE = 2.0
 _MAX_LINE = 4 * 1024 * 1024
 _MOST_LINES = 20
@@ -56,7 +56,7 @@ class _Fetch(BaseModel):
     """What a script asks `fetch` for."""
 
     url: Annotated[str, Field(max_length=2048)]
-    method: Annotated[str, Field(pattern=r"^[A-Za-z]{1,16}$")] = "GET"
+    method: Annotated[str, Field(pattern=r"(?i)^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$")] = "GET"
     headers: Annotated[
         dict[Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")], Any],
         Field(max_length=64),

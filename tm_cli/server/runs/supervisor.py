@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tm_cli.runtime.clock import Clock
@@ -26,6 +27,11 @@ REPLACE_GRACE = 1.0  # the new run waits for the old engine; what is still in fl
 SHUTDOWN_GRACE = 1.2
 
 logger = logging.getLogger(__name__)
+
+
+def month_of(instant: datetime) -> datetime:
+    """The beginning of the calendar month, in UTC."""
+    return instant.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 @dataclass(slots=True)
@@ -64,9 +70,8 @@ class Supervisor:
     @property
     def used_requests(self) -> int:
         """Requests sent in this calendar month (UTC), those of active runs included."""
-        month = self.clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         live = sum(run.state.sent for run in self.active)
-        return self.history.requests_since(month) + live
+        return self.history.requests_since(month_of(self.clock.now())) + live
 
     def _end_if_used_up(self, live: LiveRun) -> None:
         """End a looping run between two iterations if no requests are left for the next one."""

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from tm_cli.server.sandbox.script import Script, ScriptError
 
-_NICENESS = 5
+_NICENESS = 10
 """The load must not wait for scripts where both share a core."""
 
 

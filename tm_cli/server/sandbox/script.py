@@ -23,6 +23,10 @@ MEMORY = 64 * 1024 * 1024
 """Bytes of all values of a script."""
 _BROKEN = (wasmtime.Trap, wasmtime.WasmtimeError)
 """The engine cannot be used again, as after calls that are nested too deeply."""
+LONGEST_VALUES = 64 * 1024
+"""Characters of what an init script returns, as JSON."""
+LONGEST_REQUESTS = 16 * 1024
+"""Likewise for a response script; to read them takes the load's own time."""
 SLICE = 0.1
 """Seconds after which a series of calls is interrupted, so that no call pays for those before."""
 
@@ -39,8 +43,8 @@ Fetch = Callable[[str], str]
 _PRELUDE = """
 (() => {
   const {parse, stringify} = JSON, now = Date.now, text = String;
-  const state = {values: {}, constants: {}, results: [], console: []};
-  const MOST_LINES = 20, LONGEST_LINE = 500, LONGEST_RESULT = 65536;
+  const state = {values: {}, constants: {}, results: [], console: [], longest: 0};
+  const MOST_LINES = 20, LONGEST_LINE = 500;
   const NUMBER = /^-?(?:0|[1-9][0-9]{0,14})(?:\\.[0-9]{1,15})?$/;
   const show = (value) => {
     try { return typeof value === "object" && !(value instanceof Error)
@@ -60,7 +64,8 @@ _PRELUDE = """
   const finished = (value) => {
     const found = value === undefined ? "null" : stringify(value);
     if (found === undefined) throw new TypeError("it returned a value that JSON does not have");
-    if (found.length > LONGEST_RESULT) throw new RangeError("it returned more than 64 KiB");
+    if (found.length > state.longest)
+      throw new RangeError("it returned more than " + state.longest / 1024 + " KiB");
     state.results.push([true, parse(found)]);
   };
   const failed = (error) => { state.results.push([false, show(error).slice(0, 1000)]); };
@@ -110,7 +115,10 @@ _PRELUDE = """
     return take();
   };
   globalThis.__tm_take = take;
-  globalThis.__tm_constants = (constants) => { state.constants = parse(constants); };
+  globalThis.__tm_open = (constants, longest) => {
+    state.constants = parse(constants);
+    state.longest = longest;
+  };
 })();
 0
 """
@@ -210,7 +218,8 @@ class Script:
         if self._fetch:
             context.register("__tm_fetch", self._fetch)
         context.eval(_PRELUDE)
-        context.eval(f"__tm_constants({json.dumps(self._constants)})")
+        longest = LONGEST_VALUES if self._fetch else LONGEST_REQUESTS
+        context.eval(f"__tm_open({json.dumps(self._constants)}, {longest})")
         try:
             context.eval(f"{self._source}\n;0")
             kind = context.eval(f"typeof {self._function}")

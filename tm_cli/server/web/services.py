@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection, Request
 
@@ -127,6 +127,8 @@ class Services:
     domain_rule: DomainRule
     domain_verifier: DomainVerifier
     ca_file: str | None = None
+    init_scripts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    """As many may run at the same time."""
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Services:

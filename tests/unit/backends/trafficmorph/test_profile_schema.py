@@ -105,6 +105,9 @@ VALUES = {
     "metrics": [
         {"cpu": "sum(x)", "mem": {"query": "m", "prometheus": "http://p", "headers": {"A": "b"}}},
         {"cpu": {"prometheus": "x"}},
+        {"cpu": {"query": "x", "headers": None}},
+        {"cpu": {"query": "x", "headers": 0}},
+        {"cpu": {"query": "x", "headers": "a"}},
         {"1a": "x"},
     ],
     "data": [{"csv": "a,b\n1,2\n", "mode": "row"}, {"file": 5}, {"csv": "a\n1\n", "mode": "x"}],

@@ -11,7 +11,7 @@ from tests.unit.server.capture_sources.sftp_server import (
     sftp_server,
 )
 from tm_cli.server.capture_sources.remote import RemoteError
-from tm_cli.server.capture_sources.sftp import SftpSource, parse_host_keys
+from tm_cli.server.capture_sources.sftp import SftpSource, or_abort, parse_host_keys
 
 KNOWN = HOST_KEY.export_public_key().decode()
 OTHER = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
@@ -86,3 +86,29 @@ def test_what_goes_wrong_is_named_without_the_password(directory, changes, name,
     assert reason in text
     assert PASSWORD not in text
     assert "wrong password" not in text
+
+
+def test_a_server_that_answers_nothing_more_is_left_at_once():
+    class Connection:
+        def __init__(self):
+            self.is_aborted = asyncio.Event()
+
+        def abort(self):
+            self.is_aborted.set()
+
+    async def run():
+        connection, ended = Connection(), []
+
+        async def listing():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await connection.is_aborted.wait()  # as the library closes a directory
+                ended.append(True)
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await or_abort(connection, listing())
+        return ended
+
+    assert asyncio.run(run())

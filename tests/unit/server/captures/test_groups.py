@@ -9,6 +9,7 @@ from tm_cli.server.captures.groups import MOST_GROUPS, read_capture
 from tm_cli.server.captures.imports import NotImported, imported
 from tm_cli.server.captures.pattern import pattern_of
 from tm_cli.values.captures import UnusableCapture
+from tm_cli.values.load_curve import linear
 
 HOST = "https://shop.test"
 
@@ -120,6 +121,13 @@ def test_parts_of_bodies_that_vary_are_variables_with_their_path(bodies, expecte
     assert {each["source"] for each in found.values()} <= {"body"}
 
 
+@pytest.mark.parametrize("depth", [900, 40_000])
+def test_a_deep_body_is_no_trouble(depth):
+    [found] = variables(*("[" * depth + f"{n}" + "]" * depth for n in (0, 1))).values()
+    assert found["jsonPath"].startswith("$")
+    assert found["distinctCount"] == 2
+
+
 def test_a_variable_has_its_values_as_they_are_meant():
     found = variables(*(json.dumps({"n": f'"{n}\n', "m": n % 2}) for n in range(12)))
     assert found["n"]["sampleValues"] == [f'"{n}\n' for n in range(5)]
@@ -200,7 +208,7 @@ def test_a_group_becomes_a_profile_with_its_curve_and_weighted_rows():
     assert found.profile.name == "[capture] GET /users/{id}"
     assert found.profile.duration == 15
     assert [(p.x, p.y) for p in found.profile.points][:3] == [(0, 2), (0.5, 2), (1.5, 2)]
-    assert found.csv == "id,weight\n1,20\n2,10\n"
+    assert found.csv == "id,weight\n2,10\n1,20\n"
     assert found.warnings == []
 
 
@@ -214,11 +222,24 @@ def test_a_short_group_is_followed_by_nothing_and_says_so():
     assert "it lasts 2 s in the capture" in found.warnings[0]
 
 
-def test_a_long_group_has_no_more_points_than_a_profile():
-    found = one_import(event("/x", t=0), event("/x", t=172_790))
-    assert 100 < len(found.profile.points) <= 5000
+def points_of(*times):
+    return [(p.x, p.y) for p in one_import(*(event("/x", t=t) for t in times)).profile.points]
+
+
+def test_a_curve_has_as_many_points_as_there_are_requests_and_seconds_and_no_more_than_allowed():
+    assert len(points_of(*range(100))) == 102
+    assert len(points_of(*(n / 100 for n in range(3000)))) == 32
+    assert len(points_of(0, 172_790)) == 22
+    assert len(points_of(*(n * 34.5 for n in range(5000)))) <= 5000
     with pytest.raises(NotImported, match="longer than 48 hours"):
         one_import(event("/x", t=0), event("/x", t=172_801))
+
+
+@pytest.mark.parametrize("times", [range(100), [0, 500, 501, 502], [n**1.5 for n in range(90)]])
+def test_a_curve_has_the_number_of_requests_that_came(times):
+    points = points_of(*times)
+    area = sum(piece.area(piece.end) for piece in linear(points))
+    assert area == pytest.approx(len(times))
 
 
 def test_cut_bodies_are_not_sent():
@@ -265,5 +286,8 @@ def test_what_cannot_be_a_profile_is_a_problem_of_the_analysis(url, method, reas
 def test_rows_that_do_not_fit_are_the_rarest():
     bodies = [f'"{n:03}{"x" * 90_000}"' for n in range(60)]
     found = one_import(*(event("/x", "POST", body=body) for body in [*bodies, bodies[-1]]))
-    assert found.csv.splitlines()[1].startswith('"""059')
+    rows = found.csv.splitlines()
+    assert rows[1].startswith('"""000')
+    assert rows[-1].startswith('"""059')
+    assert 40 < len(rows) < 60
     assert any("rows of values" in each for each in found.warnings)

@@ -28,7 +28,19 @@ PHASES = ("coverage", "fuzzing", "stateful")
 URLS = [f"http://127.0.0.1:9/?mode={mode}" for mode in ("quick", "hold", "crash")]
 HEADERS = ["[]", '[{"name": "X-Trace", "value": "$$id$$"}]', '[{"name": "a b", "value": ""}]', "{"]
 ZONES = ["UTC", "Europe/Berlin", "Mars/Olympus"]
-FORMATS = {"uri": URLS, "header-list": HEADERS, "iana-timezone": ZONES, "csv": ["id,weight\n1,2\n"]}
+CAPTURE = b"".join(
+    b'{"t":%d,"method":"GET","url":"http://127.0.0.1:9/users/%d"}\n' % (n, n) for n in range(3)
+)
+FORMATS = {
+    "uri": URLS,
+    "header-list": HEADERS,
+    "iana-timezone": ZONES,
+    "csv": ["id,weight\n1,2\n", "id\n", '"'],
+    "domain": ["127.0.0.1", "127.0.0.2", "a..b"],
+    "binary": [CAPTURE, b"{}\n", b""],
+}
+NOWHERE = {"dns_server": ("127.0.0.1", 9), "web_ports": (("http", 9),)}
+"""Options of a server that looks for the tokens of domains on this machine only."""
 
 
 @dataclass
@@ -57,13 +69,16 @@ class Findings:
             ]
 
 
-def fuzz(server, *, examples, seed, phases=PHASES, operations=None):
-    """Play phases against a running server, of all operations or of those with these ids."""
+def fuzz(server, *, examples, seed, phases=PHASES, operations=None, seconds=None):
+    """Play phases against a running server, of all operations or of those with these ids.
+
+    After so many seconds it leaves out the rest.
+    """
     document = httpx2.get(server.info.base_url + "/v3/api-docs/v1").json()
     for name, values in FORMATS.items():
         schemathesis.openapi.format(name, st.sampled_from(values))
     schema = schemathesis.openapi.from_dict(
-        document, config=configuration(server, examples, seed, phases)
+        document, config=configuration(server, examples, seed, phases, seconds)
     )
     schema.hook(map_body)
     schema.hook(filter_failure)
@@ -80,10 +95,11 @@ def fuzz(server, *, examples, seed, phases=PHASES, operations=None):
     return findings
 
 
-def configuration(server, examples, seed, phases):
+def configuration(server, examples, seed, phases, seconds):
     return schemathesis.Config.from_dict(
         {
             "seed": seed,
+            **({"max-time": seconds} if seconds else {}),
             "base-url": server.info.base_url,
             "headers": {"X-Api-Key": server.key},
             "continue-on-failure": True,
@@ -126,7 +142,7 @@ def filter_failure(context, failure, case, response):
 
 def main(examples, seed):
     with tempfile.TemporaryDirectory() as directory:
-        server = RunningServer(Path(directory) / "data").start()
+        server = RunningServer(Path(directory) / "data", **NOWHERE).start()
         findings = fuzz(server, examples=examples, seed=seed)
         server.stop()
     for label, statuses in sorted(findings.statuses.items()):

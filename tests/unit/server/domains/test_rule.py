@@ -35,6 +35,7 @@ def test_a_bare_host_is_a_domain_in_one_spelling(text, domain):
         ("api.example.com/", "did you mean api.example.com"),
         ("ada@example.com", "did you mean example.com"),
         ("http://", "bare host name"),
+        ("https://a%2fb.example/", "bare host name"),
         ("a..example", "not a host name"),
         ("-a.example", "not a host name"),
         ("a-.example", "not a host name"),

@@ -63,7 +63,6 @@ def test_a_domain_is_added_once_and_keeps_its_token(api):
         "verificationToken": first["verificationToken"],
         "verificationMethod": None,
         "verified": False,
-        "verifiedAt": None,
         "createdAt": first["createdAt"],
         "dnsInstruction": first["dnsInstruction"],
         "httpInstruction": first["httpInstruction"],

@@ -147,6 +147,13 @@ def test_other_journey_is_another_load(fields):
     assert load(**fields).traits["journey"]
 
 
+@pytest.mark.parametrize("key", ["response_script", "init_script"])
+def test_other_script_is_another_load(key):
+    assert load(**{key: "a"}).traits["scripts"] != load(**{key: "b"}).traits["scripts"]
+    assert load(**{key: "a"}).fingerprint != load().fingerprint
+    assert load(cleanup_script="a") == load()  # it is called when the load is over
+
+
 def test_profile_without_a_journey_is_compared_with_older_runs():
     unused = {"steps": None, "checks": None, "cookies": False, "follow_redirects": 0}
     assert load(**unused) == load()

@@ -13,7 +13,7 @@ import pytest
 from werkzeug import Response
 
 from tests.unit.server.engine.engine_process import EngineProcess
-from tests.unit.server.running_server import Api, eventually
+from tests.unit.server.running_server import Api, body, eventually
 from tm_cli.server.outgoing import OutgoingRequests
 from tm_cli.server.runs.lifecycle import (
     ATTEMPTS,
@@ -121,6 +121,9 @@ def test_without_the_engine_a_start_says_what_to_install(shared_api, monkeypatch
     answer = shared_api.post(f"/profiles/{profile_id}/start")
     assert answer.status_code == 400
     assert "pip install 'tm-cli[local,scripts]'" in answer.json()["error"]
+    refused = shared_api.post("/profiles", json=body("x", initScript="function init() {}"))
+    assert refused.status_code == 400
+    assert "initScript needs the engine" in refused.json()["error"]
     features = shared_api.get("/account").json()["features"]
     assert (features["lifecycleScripts"], features["scripts"]) == (False, False)
 

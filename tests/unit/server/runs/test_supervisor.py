@@ -27,7 +27,7 @@ def database(tmp_path):
     database.close()
 
 
-def supervisor(database, *, judge=lambda history_id: None, concurrent_runs=4):
+def supervisor(database, *, judge=lambda history_id: None, concurrent_runs=4, max_rps=0):
     history = HistoryStore(database, SystemClock())
     return Supervisor(
         runs=RunStore(database),
@@ -36,6 +36,7 @@ def supervisor(database, *, judge=lambda history_id: None, concurrent_runs=4):
         launch=launch_with(Agents(), FAKE_ENGINE, slots=1),
         judge=judge,
         concurrent_runs=concurrent_runs,
+        max_rps=max_rps,
     )
 
 
@@ -66,6 +67,21 @@ async def until(condition):
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+def test_a_run_whose_rate_another_one_has_taken_is_refused(database):
+    """Both were planned when nothing was active."""
+
+    async def scenario():
+        runs = supervisor(database, max_rps=30)
+        start(runs, "a", "mode=hold")
+        with pytest.raises(Refusal, match="takes the rate"):
+            start(runs, "b", profile_id=2)
+        start(runs, "c", "mode=hold")  # replaces the one that has it
+        assert {row["run_id"] for row in database.rows("SELECT run_id FROM runs")} == {"a", "c"}
+        await runs.shut_down()
+
+    asyncio.run(scenario())
 
 
 def test_a_run_stopped_before_its_engine_is_up_ends_all_the_same(database):

@@ -53,7 +53,7 @@ def called(script, *bodies):
         ("circle", (False, "TypeError: circular reference")),
         ("function", (False, "TypeError: it returned a value that JSON does not have")),
         ("promise", (False, "TypeError: it must not be async")),
-        ("long", (False, "RangeError: it returned more than 64 KiB")),
+        ("long", (False, "RangeError: it returned more than 16 KiB")),
         ("loop", (False, "it took longer than 0.3 s")),
         ("regex", (False, "it took longer than 0.3 s")),
         ("surrogate", (True, "\ud800")),

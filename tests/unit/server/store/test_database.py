@@ -255,12 +255,16 @@ def test_deleting_a_row_takes_its_buckets_along(database):
 
 class TestAFileOfAnOlderVersion:
     @pytest.fixture
-    def upgraded(self, tmp_path):
-        older = Path(__file__).parent / "older" / "version_1.sql"
-        connection = sqlite3.connect(tmp_path / "tm.db")
-        connection.executescript(older.read_text(encoding="utf-8"))
+    def older(self):
+        return 1
+
+    @pytest.fixture
+    def upgraded(self, tmp_path, older):
+        text = Path(__file__).parent / "older" / f"version_{older}.sql"
+        connection = sqlite3.connect(tmp_path / "older.db")
+        connection.executescript(text.read_text(encoding="utf-8"))
         connection.close()
-        database = Database.open(tmp_path / "tm.db")
+        database = Database.open(tmp_path / "older.db")
         yield database
         database.close()
 
@@ -271,6 +275,7 @@ class TestAFileOfAnOlderVersion:
         assert [(b.side, b.index, b.sent) for b in buckets] == [(0, 0, 100), (0, 1, 90)]
         assert [run.run_id for run in RunStore(upgraded).unfinished()] == ["r2"]
 
+    @pytest.mark.parametrize("older", [1, 6])
     def test_is_like_a_new_one(self, upgraded, database):
         def columns(of):
             tables = [

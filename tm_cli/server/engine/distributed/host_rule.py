@@ -13,13 +13,11 @@ from tm_cli.server.engine.distributed.roles import WorkerRole
 from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile
 from tm_cli.server.profiles import ClientCertificate
+from tm_cli.server.quota import HIGHEST_RATE
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import port_of
-
-MAX_RATE = 10_000.0
-"""Requests per second of a run; a server cuts off more."""
 
 
 async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
@@ -28,10 +26,10 @@ async def allowed(job: EngineJob, role: WorkerRole) -> dict[str, Any]:
     A master on another machine has no say in which code is run and which certificates are trusted
     here, nor in which addresses are loaded. A response script, which runs in a sandbox, is allowed.
     """
-    if (highest := job.curve.highest_rate) > MAX_RATE * (1 + 1e-9):
+    if (highest := job.curve.highest_rate) > HIGHEST_RATE * (1 + 1e-9):
         raise Refusal(
             f"the highest rate of the curve is {highest:,.0f} requests per second, "
-            f"the limit is {MAX_RATE:,.0f}"
+            f"the limit is {HIGHEST_RATE:,}"
         )
     changes: dict[str, Any] = {"ca_file": role.ca_file}
     if role.trusts_addresses:

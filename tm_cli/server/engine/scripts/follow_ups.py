@@ -75,7 +75,8 @@ class FollowUps:
         self._time_limit = TimeLimit(job.timeout)
         self._room = Semaphore(MOST_FOLLOW_UPS)
         self._waiting: set[gevent.Greenlet] = set()
-        self._budget = _Budget(_MOST_PER_SECOND / job.share.count)
+        left = (job.max_rps or _MOST_PER_SECOND) - job.curve.highest_rate
+        self._budget = _Budget(max(left, 0.0) / job.share.count)
         self._headers = [pair for pair in job.headers if pair[0].lower() not in _OF_CONTENT]
         self._names = Names(MOST_ERRORS, OTHER_ERRORS)
         self.sent = self._refused = self.dropped = 0

@@ -8,10 +8,15 @@ import sys
 from typing import Any
 
 from gevent import Timeout, subprocess
-from gevent.threadpool import ThreadPool
+from gevent import os as gevent_os
 
 from tm_cli.runtime import child_environment
-from tm_cli.server.engine.protocol import read_lines, write_all
+
+if sys.platform == "win32":  # where gevent cannot wait for pipes but in threads
+    _read, _write = gevent_os.tp_read, gevent_os.tp_write
+else:  # a thread that is held back on a busy machine would hold back all requests
+    _read, _write = gevent_os.nb_read, gevent_os.nb_write
+_CHUNK = 64 * 1024
 
 
 class ScriptProcessFailed(Exception):
@@ -34,17 +39,19 @@ class ScriptProcess:
         )
         os.close(source)
         os.close(sink)
-        self._lines = read_lines(answers)
-        self._writer = ThreadPool(1)
+        self._source, self._rest = answers, b""
+        if sys.platform != "win32":
+            gevent_os.make_nonblocking(self._source)
+            gevent_os.make_nonblocking(self._sink)
 
     def exchange(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send a line and return the answer; raises ScriptProcessFailed."""
         line = json.dumps(message).encode() + b"\n"
         try:
             with Timeout(seconds):
-                self._writer.apply(write_all, (self._sink, line))
-                answer = json.loads(next(self._lines))
-        except (Timeout, StopIteration, ValueError) as error:
+                self._write_all(line)
+                answer = json.loads(self._next_line())
+        except (Timeout, OSError, ValueError) as error:
             self.kill()
             late = isinstance(error, Timeout)
             reason = f"no answer within {seconds:g} s" if late else "its process has ended"
@@ -54,10 +61,21 @@ class ScriptProcess:
             raise ScriptProcessFailed("its process has given no answer")
         return answer
 
+    def _write_all(self, line: bytes) -> None:
+        while line:
+            line = line[_write(self._sink, line) :]
+
+    def _next_line(self) -> bytes:
+        """The next line of the process; what its end cuts off cannot be read."""
+        while b"\n" not in self._rest and (chunk := _read(self._source, _CHUNK)):
+            self._rest += chunk
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
     def kill(self) -> None:
         """End it; a second call changes nothing.
 
-        The pipes stay open, because threads may still be reading and writing.
+        The pipes stay open, because others may still be waiting for them.
         """
         if self._process.poll() is None:
             self._process.kill()

@@ -20,11 +20,11 @@ _SEED = 1
 def welch(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     """Compare the means of two samples, `delta` being A minus B (section 11 of the contract).
 
-    Test values are None where there are too few numbers, or where none of them vary; such a
-    difference is not significant.
+    There are no boxes without numbers. Test values are None where there are too few numbers, or
+    where none of them vary; such a difference is not significant.
     """
     if not a or not b:
-        return dict.fromkeys(_WELCH) | {"significant": False}
+        return dict.fromkeys(_NOT_KNOWN) | {"significant": False}
     mean_a, mean_b = statistics.fmean(a), statistics.fmean(b)
     delta = mean_a - mean_b
     t, freedom = _student(a, b, delta)
@@ -43,9 +43,8 @@ def welch(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     }
 
 
-_WELCH = (
-    "meanA", "meanB", "delta", "deltaPercent", "tStat", "pValue",
-    "degreesOfFreedom", "significant", "boxA", "boxB",
+_NOT_KNOWN = (
+    "meanA", "meanB", "delta", "deltaPercent", "tStat", "pValue", "degreesOfFreedom",
 )  # fmt: skip
 
 
@@ -78,14 +77,15 @@ def _box(values: Sequence[float]) -> dict[str, float]:
 def against_history(value_a: float, value_b: float, earlier: Sequence[float]) -> dict[str, Any]:
     """Compare two shares in percent; `earlier` are those of comparable runs before, for scale.
 
-    How much two of them, drawn at random, differ shows how unusual this difference is.
+    How much two of them, drawn at random, differ shows how unusual this difference is; with too few
+    of them there is no `bootstrap`.
     """
     delta = value_a - value_b
-    return {
+    bootstrap = {"bootstrap": _bootstrap(delta, earlier)} if len(earlier) >= _MIN_RUNS else {}
+    return bootstrap | {
         "valueA": _rounded(value_a),
         "valueB": _rounded(value_b),
         "delta": _rounded(delta),
-        "bootstrap": _bootstrap(delta, earlier) if len(earlier) >= _MIN_RUNS else None,
     }
 
 

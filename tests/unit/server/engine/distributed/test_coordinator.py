@@ -19,7 +19,9 @@ from tm_cli.server.workers.engine_events import (
     EngineResumed,
     EngineStarted,
     EngineWaiting,
+    FollowUpCounts,
     RunNote,
+    ScriptCounts,
     TransferCounts,
 )
 
@@ -260,6 +262,20 @@ def test_what_was_transferred_is_the_sum_of_all_workers():
         TransferCounts(0, {"200": 120, "204": 0}, 3),
         TransferCounts(1, {"200": 5}, 0),
     ]
+
+
+def test_calls_of_the_response_script_are_the_sum_of_all_workers():
+    group = Workers("a", "b").all_go()
+    requests = FollowUpCounts(3, 2, 1, 0, {"200": 1}, {"TimeoutError": 1}, ("x",))
+    group.say(ScriptCounts(10, 2, 1, {"Error: no": 2}, ("line",), requests), 0, 1)
+    group.say(ScriptCounts(20, 2, 1, {"Error: no": 1, "other": 1}, ("line",), requests), 0)
+    group.coordinator.on_worker_lost(1, "gone", group.now)
+    group.say(end(350), 0)
+    both = FollowUpCounts(6, 4, 2, 0, {"200": 2}, {"TimeoutError": 2}, ("x", "x"))
+    messages = {"Error: no": 3, "other": 1}
+    assert group.events(ScriptCounts)[-1] == ScriptCounts(
+        30, 4, 2, messages, ("line", "line"), both
+    )
 
 
 def test_what_a_worker_waits_for_is_what_the_run_waits_for():
