@@ -1,7 +1,8 @@
-"""Speaks with one MCP server through the client library of TrafficMorph's own one.
+"""Speaks with MCP servers through the client library of TrafficMorph's own one.
 
-Runs in `.venv-official`: `client.py COMMAND [ARGUMENT ...]` starts the server, reads requests such
-as `["call", NAME, ARGUMENTS]` as lines of JSON, and writes a line for each of them.
+Runs in `.venv-official`: `client.py COMMANDS` starts a server for each command in a JSON list,
+reads requests such as `[0, "call", NAME, ARGUMENTS]`, of which the first word is the place of the
+server, as lines of JSON, and writes a line for each of them.
 """
 
 import asyncio
@@ -14,13 +15,30 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 
-async def main(command: str, *arguments: str) -> None:
-    server = StdioServerParameters(command=command, args=list(arguments), env=dict(os.environ))
+async def main(commands: str) -> None:
+    """Start the servers at the same time, and end them so: each takes a second or two."""
+    over, loop = asyncio.Event(), asyncio.get_running_loop()
+    ready = {tuple(command): loop.create_future() for command in json.loads(commands)}
+    async with asyncio.TaskGroup() as servers:
+        for command, session in ready.items():
+            servers.create_task(hold(command, session, over))
+        sessions = await asyncio.gather(*ready.values())
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            place, *words = json.loads(line)
+            sys.stdout.write(json.dumps(await answer(sessions[place], *words)) + "\n")
+            sys.stdout.flush()
+        over.set()
+
+
+async def hold(
+    command: tuple[str, ...], ready: asyncio.Future[ClientSession], over: asyncio.Event
+) -> None:
+    name, *arguments = command
+    server = StdioServerParameters(command=name, args=arguments, env=dict(os.environ))
     async with stdio_client(server) as streams, ClientSession(*streams) as session:
         await session.initialize()
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            sys.stdout.write(json.dumps(await answer(session, *json.loads(line))) + "\n")
-            sys.stdout.flush()
+        ready.set_result(session)
+        await over.wait()
 
 
 async def answer(session: ClientSession, verb: str, *words: Any) -> dict[str, Any]:
@@ -63,4 +81,4 @@ def dumped(result: Any) -> dict[str, Any]:
 VERBS = {"list": listed, "call": call, "prompt": prompt, "read": read}
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(sys.argv[1]))

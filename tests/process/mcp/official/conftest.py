@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.process.mcp.official.conversation import OFFICIAL_SERVER, PYTHON, Conversation
+from tests.process.mcp.official.conversation import OFFICIAL_SERVER, PYTHON, Client, Conversation
 from tests.process.mcp.official.internet import Internet
 from tests.unit.server.capture_sources.memory_source import MemorySource
 from tests.unit.server.running_server import RunningServer
@@ -47,19 +47,14 @@ def embedded(internet, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def conversations(environ, captures, tmp_path_factory):
-    """Both servers, started and ended at the same time: each takes a second or two."""
+    """Both servers, driven by one client and started at the same time."""
     if not PYTHON.exists():
         pytest.fail("tests of the official MCP server need .venv-official: run `make setup`")
     environ = {**environ, "TM_MCP_CAPTURE_ROOT": str(captures)}
-    opened = [
-        Conversation(server, environ, tmp_path_factory.mktemp("work"))
-        for server in (OFFICIAL_SERVER, (sys.executable, "-m", "tm_cli", "mcp"))
-    ]
-    yield opened
-    for conversation in opened:
-        conversation.leave()
-    for conversation in opened:
-        conversation.close()
+    servers = (OFFICIAL_SERVER, (sys.executable, "-m", "tm_cli", "mcp"))
+    client = Client(servers, environ, tmp_path_factory.mktemp("work"))
+    yield [Conversation(client, place) for place in range(len(servers))]
+    client.close()
 
 
 @pytest.fixture(scope="module")

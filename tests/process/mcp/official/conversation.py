@@ -28,13 +28,15 @@ class Failed(Exception):
     """The server answered with an error, of the protocol or of a tool."""
 
 
-class Conversation:
-    """One server, in a process of its own, and what it answers."""
+class Client:
+    """The client library in a process of its own, with a process for each of the servers."""
 
-    def __init__(self, server: Sequence[str], environ: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self, servers: Sequence[Sequence[str]], environ: Mapping[str, str], cwd: Path
+    ) -> None:
         system = {name: os.environ.get(name, "") for name in ("PATH", "SYSTEMROOT")}
-        self._client = subprocess.Popen(
-            [str(PYTHON), str(HERE / "client.py"), *server],
+        self._process = subprocess.Popen(
+            [str(PYTHON), str(HERE / "client.py"), json.dumps(servers)],
             env={**system, **environ},
             cwd=cwd,
             stdin=subprocess.PIPE,
@@ -44,15 +46,36 @@ class Conversation:
             encoding="utf-8",
         )
 
+    def ask(self, *words: Any) -> dict[str, Any]:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.wait(15)
+        self._process.stdout.close()
+
+
+class Conversation:
+    """What the server at one place of a client answers."""
+
+    def __init__(self, client: Client, place: int) -> None:
+        self._client = client
+        self._place = place
+
     def _ask(self, *words: Any) -> dict[str, Any]:
-        assert self._client.stdin
-        assert self._client.stdout
-        self._client.stdin.write(json.dumps(words) + "\n")
-        self._client.stdin.flush()
-        answer = json.loads(self._client.stdout.readline())
+        answer = self._client.ask(self._place, *words)
         if "failed" in answer:
             raise Failed(answer["failed"])
-        return answer["found"]
+        found: dict[str, Any] = answer["found"]
+        return found
 
     def listed(self) -> dict[str, Any]:
         return self._ask("list")
@@ -66,18 +89,6 @@ class Conversation:
 
     def read(self, uri: str) -> Any:
         return json.loads(self._ask("read", uri)["contents"][0]["text"])
-
-    def leave(self) -> None:
-        """Let the client and its server end."""
-        assert self._client.stdin
-        with contextlib.suppress(OSError):
-            self._client.stdin.close()
-
-    def close(self) -> None:
-        assert self._client.stdout
-        self.leave()
-        self._client.wait(15)
-        self._client.stdout.close()
 
 
 def told(result: Mapping[str, Any]) -> Any:
@@ -141,11 +152,11 @@ def _resolved(schema: Any, definitions: Mapping[str, Any] | None = None) -> Any:
 
 def main() -> None:
     nowhere = {"TM_API_KEY": "tm_none", "TM_BASE_URL": "http://127.0.0.1:9"}
-    conversation = Conversation(OFFICIAL_SERVER, nowhere, HERE)
+    client = Client([OFFICIAL_SERVER], nowhere, HERE)
     try:
-        found = published(conversation.listed())
+        found = published(Conversation(client, 0).listed())
     finally:
-        conversation.close()
+        client.close()
     PUBLISHED.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
