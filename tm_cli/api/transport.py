@@ -229,10 +229,11 @@ class Transport:
         return self._parse(request, response, content)
 
     def _allow(self, request: httpx2.Request, seconds: float | None) -> None:
-        """Let a request take longer than others, and its answer be as large as a file."""
+        """Let a request take longer once connected, and its answer be as large as a file."""
         if seconds is not None:
             seconds = max(seconds, self._connection.timeout)
-            request.extensions["timeout"] = httpx2.Timeout(seconds).as_dict()
+            connect = self._connection.timeout
+            request.extensions["timeout"] = httpx2.Timeout(seconds, connect=connect).as_dict()
             request.extensions["seconds"] = seconds
             request.extensions["largest_body"] = LARGEST_FILE
 
@@ -401,7 +402,8 @@ class Transport:
             (message, hint) for kinds, message, hint in _FAILURES if isinstance(error, kinds)
         )
         shown = sanitize(self.without_key(str(error))) or type(error).__name__
-        seconds = request.extensions["timeout"]["read"]
+        limit = "connect" if isinstance(error, httpx2.ConnectTimeout) else "read"
+        seconds = request.extensions["timeout"][limit]
         if not request.extensions.get("is_stream"):
             seconds = min(self._limits.seconds, seconds)
         where, connection = describe_request(request), self._connection

@@ -23,6 +23,8 @@ REDACTED = "[REDACTED]"
 
 _TRUNCATED = re.compile(r"\.\.\.\[truncated \d+ chars\]\Z")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]{0,15}")
+_HOST = re.compile(r"[\w.:\[\]%~-]+")
+"""Also those that are not ASCII, but nothing that begins a macro or a placeholder."""
 _HALF = re.compile(r"[\ud800-\udfff]")
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -169,7 +171,8 @@ def _is_absolute(url: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    host = parts.netloc.rpartition("@")[2]
+    return parts.scheme in ("http", "https") and bool(parts.hostname and _HOST.fullmatch(host))
 
 
 def _headers(value: Any) -> Mapping[str, str]:

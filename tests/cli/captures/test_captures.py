@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 
 import pytest
 
@@ -80,6 +81,22 @@ def test_the_file_is_sent_once_as_a_form_with_the_key(gate, server, traffic):
     assert request.files["file"].filename == "traffic.jsonl"
     assert request.files["file"].read().decode() == LINE
     assert request.content_length == int(request.headers["Content-Length"])
+    request.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="/dev/fd is POSIX")
+def test_a_pipe_is_sent_as_a_file_is(gate, server):
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as file:
+        file.write(LINE)
+    server.answer("POST", "/captures/analyse", analysis(GROUPS[0]))
+    try:
+        result = gate("captures", "analyse", f"/dev/fd/{reader}")
+    finally:
+        os.close(reader)
+    assert result.exit_code == ExitCode.OK, result.stderr
+    [(request, _)] = server.requests
+    assert request.files["file"].read().decode() == LINE
     request.close()
 
 

@@ -229,6 +229,22 @@ def test_what_the_library_raises_while_it_reads_is_a_broken_connection(connect, 
     assert caught.value.maybe_sent
 
 
+class Unreachable(httpx2.BaseTransport):
+    """In place of the sockets: no connection is made in time."""
+
+    def handle_request(self, request):
+        self.limits = request.extensions["timeout"]
+        raise httpx2.ConnectTimeout("x")
+
+
+def test_what_may_take_long_waits_for_its_connection_like_any_request(connect):
+    wire = Unreachable()
+    with pytest.raises(ConnectionFailed, match="within 5s") as caught:
+        connect("http://127.0.0.1:1/", transport=wire).send_once("POST", "x", seconds=600.0)
+    assert (wire.limits["connect"], wire.limits["read"]) == (5.0, 600.0)
+    assert not caught.value.maybe_sent
+
+
 def test_key_goes_to_no_other_origin():
     auth = KeyAuth(ApiKey(KEY), "https://tm.example/", bearer=False)
     headers = {

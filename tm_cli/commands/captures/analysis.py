@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -147,18 +147,26 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 @contextmanager
 def _local(session: CommandContext, file: str) -> Iterator[BinaryIO]:
-    try:
-        if file == "-":
-            with tempfile.TemporaryFile() as copy:
-                while piece := sys.stdin.buffer.read(_PIECE):
-                    copy.write(piece)
-                yield copy
-        else:
-            with (session.context.cwd / file).open("rb") as opened_file:
-                yield opened_file
-    except OSError as problem:
-        name = "standard input" if file == "-" else sanitize(file)
-        raise ConfigurationError(f"cannot read {name}: {problem.strerror or problem}") from None
+    """Open a file; what cannot be read twice, such as a pipe, is copied."""
+    with ExitStack() as stack:
+        try:
+            if file == "-":
+                found = sys.stdin.buffer
+            else:
+                found = stack.enter_context((session.context.cwd / file).open("rb"))
+            if file == "-" or not found.seekable():
+                found = _copied(found, stack.enter_context(tempfile.TemporaryFile()))
+        except OSError as problem:
+            name = "standard input" if file == "-" else sanitize(file)
+            raise ConfigurationError(f"cannot read {name}: {problem.strerror or problem}") from None
+        yield found
+
+
+def _copied(file: BinaryIO, copy: BinaryIO) -> BinaryIO:
+    """Copy as much of a file as shows that it is too large, if it is."""
+    while copy.tell() <= LARGEST_CAPTURE and (piece := file.read(_PIECE)):
+        copy.write(piece)
+    return copy
 
 
 def _check(session: CommandContext, name: str, file: BinaryIO) -> None:

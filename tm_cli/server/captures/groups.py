@@ -24,6 +24,7 @@ MOST_GROUPS = 2_000
 _FIRST_LOOK = 2_000
 """So many kinds are found before words in paths are looked at."""
 _MOST_VALUES = 100
+_MOST_HEADERS = 200
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class HeaderValues:
     count: int = 0
     values: Counter[str] = field(default_factory=Counter)
 
-    def add(self, value: str, count: int = 1) -> None:
+    def add(self, value: str, count: int) -> None:
         self.count += count
         if value in self.values or len(self.values) < _MOST_VALUES:
             self.values[value] += count
@@ -42,7 +43,10 @@ class HeaderValues:
 
 @dataclass(slots=True)
 class Group:
-    """The requests of a kind: `rows` counts each target and body, `times` are those of all."""
+    """The requests of a kind: `rows` counts each target and body, `times` are those of all.
+
+    `headers` are the first so many.
+    """
 
     rows: Counter[bytes] = field(default_factory=Counter)
     times: array[float] = field(default_factory=lambda: array("d"))
@@ -53,7 +57,7 @@ class Group:
         self.times.append(request.at)
         self._count(f"{target}\n{request.body or ''}".encode(), 1)
         for name, value in request.headers.items():
-            self._header(name).add(value)
+            self._count_header(name, value, 1)
         self.has_user |= "@" in request.url.partition("://")[2].partition("/")[0]
 
     def add_all(self, other: Group) -> None:
@@ -62,18 +66,19 @@ class Group:
             self._count(row, count)
         for header in other.headers.values():
             for value, count in header.values.items():
-                self._header(header.name).add(value, count)
+                self._count_header(header.name, value, count)
         self.has_user |= other.has_user
 
     def _count(self, row: bytes, count: int) -> None:
         if row in self.rows or len(self.rows) < MOST_ROWS:
             self.rows[row] += count
 
-    def _header(self, name: str) -> HeaderValues:
+    def _count_header(self, name: str, value: str, count: int) -> None:
         lowered = name.lower()
-        if (header := self.headers.get(lowered)) is None:
-            header = self.headers[lowered] = HeaderValues(name)
-        return header
+        if lowered not in self.headers and len(self.headers) < _MOST_HEADERS:
+            self.headers[lowered] = HeaderValues(name)
+        if lowered in self.headers:
+            self.headers[lowered].add(value, count)
 
     @property
     def lost(self) -> int:

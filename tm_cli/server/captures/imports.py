@@ -21,7 +21,7 @@ from tm_cli.server.captures.warnings import warnings_of
 from tm_cli.server.profiles import CurvePoint
 from tm_cli.server.web.bodies import explain
 from tm_cli.server.web.schemas import ProfileBody
-from tm_cli.values.data_sets import LONGEST_CSV, MOST_ROWS, size_of
+from tm_cli.values.data_sets import LONGEST_CSV, MOST_COLUMNS, MOST_ROWS, size_of
 
 _LONGEST_NAME = 120
 _LONGEST_DURATION = 172_800
@@ -46,6 +46,8 @@ def profile_of(kind: Kind, group: Group, pattern: Pattern) -> ProfileBody:
     """The profile of a group, by its usual name; raises NotImported."""
     if not pattern.rows:
         raise NotImported("none of its requests has values that can be sent")
+    if len(pattern.variables) >= MOST_COLUMNS:  # one more has the weights
+        raise NotImported(f"it has more than {MOST_COLUMNS - 1} values that vary")
     duration, points = group.arrivals.profile()
     if duration > _LONGEST_DURATION:
         raise NotImported("it lasts longer than 48 hours; t is in seconds")

@@ -16,6 +16,8 @@ from tm_cli.values.captures import is_truncated
 MOST_BODY_VALUES = 50
 """With more values that vary, a body varies as a whole."""
 _LONGEST_VALUE = 100_000
+_LONGEST_ROW = 900_000
+"""Characters of the values of a request, so that a variables set has room for them."""
 _LONGEST_NAME = 60
 _MOST_SAMPLES = 5
 _RESERVED = {"DURATION", "TIME", "CURRENT_RPS"}
@@ -189,6 +191,9 @@ class _Finder:
                     for slot in slots
                 )
             except ValueError:
+                unusable += count
+                continue
+            if sum(map(len, row)) > _LONGEST_ROW:
                 unusable += count
                 continue
             found[row] += count

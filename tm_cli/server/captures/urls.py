@@ -22,6 +22,8 @@ _IDS = (
 _EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9/._~=&,+-]*")
 _SLUG = re.compile(r"[^A-Za-z]")
+_DEEPEST = 50
+"""So many parts of a path can have words that are values."""
 _LEAST_WORDS = {True: (5, 10), False: (20, 100)}
 """So many names with a hyphen, a digit or the like, and so many words altogether, are values of one
 variable: below the name of a collection, which has an s at its end, and elsewhere."""
@@ -86,7 +88,8 @@ def is_date(text: str) -> bool:
 def widened(kinds: Iterable[Kind]) -> dict[Kind, Kind]:
     """The kinds in which many words at one place of a path have become a variable."""
     found = {kind: kind for kind in kinds}
-    for place in range(max((len(kind.path) for kind in found), default=0)):
+    deepest = max((len(kind.path) for kind in found), default=0)
+    for place in range(min(deepest, _DEEPEST)):
         words: dict[tuple[str, tuple[str | None, ...]], set[str]] = defaultdict(set)
         for kind in found.values():
             if place < len(kind.path) and (word := kind.path[place]):

@@ -12,6 +12,7 @@ from tm_cli.values.captures import UnusableCapture
 from tm_cli.values.load_curve import linear
 
 HOST = "https://shop.test"
+NAMES = [a + b for a in "abcdef" for b in "abcdefghijklmnopqrstuvwxyz"]
 
 
 def event(url, method="GET", t=0.0, **more):
@@ -168,6 +169,11 @@ def test_names_that_differ_without_end_are_refused():
         capture_of(*urls)
 
 
+def test_a_path_with_many_parts_takes_no_longer_than_others():
+    """With a step for each pair of parts, this would take minutes."""
+    assert skeletons("/a" * 200_000 + "/1", "/a" * 200_000 + "/2") == ["/a" * 200_000 + "/$$id$$"]
+
+
 def headers_of(*headers):
     [(kind, group)] = capture_of(*(event("/x", headers=each) for each in headers)).groups.items()
     found = imported(kind, group, pattern_of(kind, group))
@@ -242,6 +248,11 @@ def test_a_curve_has_the_number_of_requests_that_came(times):
     assert area == pytest.approx(len(times))
 
 
+def test_headers_without_end_are_not_all_kept():
+    traffic = [event("/x", headers={f"{n}-{more}": "" for more in range(1000)}) for n in range(3)]
+    assert len(one_import(*traffic).warnings) < 250
+
+
 def test_cut_bodies_are_not_sent():
     whole, cut = '{"a": 1}', '{"a": "xx...[truncated 9 chars]'
     found = one_import(*(event("/x", "POST", body=body) for body in (whole, cut, whole)))
@@ -256,6 +267,9 @@ def test_values_that_cannot_be_sent_are_left_out_and_counted():
     found = one_import(event("/x?a=%FF"), event("/x?a=1"), event("/x?a=2"))
     assert found.csv == "a,weight\n1,1\n2,1\n"
     assert any("1 requests with values that are not UTF-8" in each for each in found.warnings)
+    long = [json.dumps([letter * 99_000] * 10) for letter in "ab"]
+    found = one_import(*(event("/x", "POST", body=body) for body in (*long, "[1]", "[2]")))
+    assert found.csv == "body,weight\n[1],1\n[2],1\n"
 
 
 def test_credentials_of_a_url_are_not_stored():
@@ -281,6 +295,18 @@ def test_what_cannot_be_a_profile_is_a_problem_of_the_analysis(url, method, reas
     with pytest.raises(NotImported, match=reason):
         one_import(event(url, method))
     assert analysed(event(url, method))["groups"][0]["problem"]
+
+
+def test_more_values_than_a_variables_set_has_room_for_are_a_problem_of_the_analysis():
+    many = [f"/?{'&'.join(f'{name}={n}' for name in NAMES)}" for n in range(2)]
+    large = [json.dumps([letter * 99_000] * 10) for letter in "ab"]
+    for events, reason in (
+        ([event(url, "POST", body=json.dumps([n] * 50)) for n, url in enumerate(many)], "199"),
+        ([event("/x", "POST", body=body) for body in large], "none of its requests"),
+    ):
+        with pytest.raises(NotImported, match=reason):
+            one_import(*events)
+        assert reason in analysed(*events)["groups"][0]["problem"]
 
 
 def test_rows_that_do_not_fit_are_the_rarest():
