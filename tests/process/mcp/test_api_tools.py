@@ -29,6 +29,13 @@ WHOLE = profile(
     gate={"p95": {"fail": 40}},
     steps=None,
 )
+DOCUMENT = {
+    "_format": "trafficmorph-profile-v1",
+    "name": "checkout",
+    "endpointUrl": WHOLE["targetUrl"],
+    "requestHeaders": MASKED,
+    "responseScript": WHOLE["responseScript"],
+}
 SENT = {
     name: value
     for name, value in WHOLE.items()
@@ -120,7 +127,7 @@ def test_a_profile_may_keep_its_name_in_another_spelling(asking, server):
 
 
 def test_an_import_fills_in_hidden_values_of_the_exported_profile(asking, server):
-    document = {"_format": "trafficmorph-profile-v1", "name": "checkout", "requestHeaders": MASKED}
+    document = DOCUMENT
     found = [{"id": 42, "name": "checkout"}]
     server.answer("GET", "/profiles", found).profile(**WHOLE).answer("GET", "/profiles", found)
     headers = json.dumps(json.loads(SECRET))
@@ -131,6 +138,39 @@ def test_an_import_fills_in_hidden_values_of_the_exported_profile(asking, server
     answer = asking.call("tm_import_profile", profile=given, name="copy")
     assert answer.found["id"] == 43
     assert "s3cret" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"endpointUrl": "https://evil.example/"},
+        {"responseScript": "function process() { return [{url: 'https://evil.example/'}] }"},
+        {"steps": [{"request": "GET https://evil.example/"}]},
+        {"requestHeaders": "***", "name": "of another server"},
+    ],
+)
+def test_hidden_values_are_not_filled_in_where_requests_go_elsewhere(asking, server, changes):
+    found = [{"id": 42, "name": "checkout"}]
+    server.answer("GET", "/profiles", found)
+    document = {**DOCUMENT, **changes}
+    if document["name"] == "checkout":
+        server.profile(**WHOLE)
+    answer = asking.call("tm_import_profile", profile=document, name="copy")
+    assert answer.found["exit_name"] == "USAGE"
+    assert "is hidden" in answer.told
+
+
+def test_headers_of_one_name_keep_their_values_and_an_empty_list_is_shown(asking, server):
+    headers = [{"name": "Cookie", "value": "a=1"}, {"name": "cookie", "value": "b=2"}]
+    server.profile(requestHeaders=json.dumps(headers))
+    shown = asking.call("tm_get_profile", profile_id=42).found["requestHeaders"]
+    assert "=" not in shown
+    stored = profile(requestHeaders=json.dumps(headers))
+    body = {key: stored[key] for key in stored.keys() & SENT.keys()}
+    server.profile(**stored).answer("PUT", "/profiles/42", stored, body=body)
+    assert not asking.call("tm_update_profile", profile_id=42, request_headers=shown).is_error
+    server.profile(requestHeaders="[]")
+    assert asking.call("tm_get_profile", profile_id=42).found["requestHeaders"] == "[]"
 
 
 def test_an_export_that_is_not_the_whole_profile_says_so(asking, server):

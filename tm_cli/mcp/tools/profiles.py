@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
 from tm_cli.errors import Refused, TmError, UsageError
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 HIDDEN = ("callbackSecret", "requestHeaders")
 """A secret, and headers that log in to the target: nothing for an assistant."""
+
+SENDING = ("responseScript", "steps")
+"""Parts of a profile that can send requests to other servers than its target."""
 
 MASK = "***"
 _SECRET_HEADER = re.compile(
@@ -141,10 +145,10 @@ def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     if not isinstance(document["name"], str) or not document["name"].strip():
         raise UsageError("the document has no name", hint="give name; nothing was sent")
     if _is_masked(document.get("requestHeaders")):
-        stored = _stored_headers(session, given.get("name"))
+        stored = _stored_headers(session, given)
         document["requestHeaders"] = _unmasked(document["requestHeaders"], stored)
     if isinstance(steps := document.get("steps"), list) and _is_hidden_in(steps):
-        raise _hidden("of a step")
+        raise _hidden("a header of a step")
     if not arguments.get("overwrite"):
         _refuse_taken_name(
             session, document["name"], hint="give another name, or overwrite: true to replace it"
@@ -152,10 +156,26 @@ def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     return masked(session.client.import_profile(document).document())
 
 
-def _stored_headers(session: CallSession, name: Any) -> Any:
-    """The headers of the profile of this server that a document was exported from, if it is one."""
+def _stored_headers(session: CallSession, document: Mapping[str, Any]) -> Any:
+    """The headers of the profile of this server that a document was exported from, if it is one.
+
+    Not where requests would go elsewhere: a document could have been written to learn them.
+    """
+    name = document.get("name")
     found = _named(session, name) if isinstance(name, str) else None
-    return session.client.get_profile_fields(found.id).get("requestHeaders") if found else None
+    fields = session.client.get_profile_fields(found.id) if found else {}
+    is_same = _origin(document.get("endpointUrl")) == _origin(fields.get("targetUrl")) and all(
+        (document.get(key) or None) == (fields.get(key) or None) for key in SENDING
+    )
+    return fields.get("requestHeaders") if is_same else None
+
+
+def _origin(url: Any) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(str(url).strip())
+    except ValueError:
+        return None
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def _wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,11 +214,13 @@ def masked(profile: Mapping[str, Any]) -> dict[str, Any]:
     if found.get("callbackSecret"):
         found["callbackSecret"] = MASK
     if written := found.get("requestHeaders"):
+        headers = _read_headers(written)
         shown = [
             {**header, "value": _masked_value(header.get("name"), header.get("value"))}
-            for header in _read_headers(written)
+            for header in headers or ()
         ]
-        found["requestHeaders"] = json.dumps(shown, ensure_ascii=False) if shown else MASK
+        is_known = headers is not None
+        found["requestHeaders"] = json.dumps(shown, ensure_ascii=False) if is_known else MASK
     if isinstance(found.get("steps"), list):
         found["steps"] = [_masked_step(step) for step in found["steps"]]
     return found
@@ -224,40 +246,47 @@ def _masked_value(name: Any, value: Any) -> Any:
     return MASK if is_secret and not is_filled_in else value
 
 
-def _read_headers(written: Any) -> list[dict[str, Any]]:
-    """The headers in a JSON text; none where it is not the text of a list of objects."""
+def _read_headers(written: Any) -> list[dict[str, Any]] | None:
+    """The headers in a JSON text; None where it is not the text of a list of objects with names."""
     try:
         found = json.loads(written) if isinstance(written, str) else written
-    except ValueError:
-        return []
-    is_list = isinstance(found, list) and all(isinstance(item, dict) for item in found)
-    return found if is_list else []
+    except (ValueError, RecursionError):
+        return None
+    is_list = isinstance(found, list) and all(
+        isinstance(item, dict) and isinstance(item.get("name"), str) for item in found
+    )
+    return found if is_list else None
 
 
 def _is_masked(written: Any) -> bool:
-    return written == MASK or any(header.get("value") == MASK for header in _read_headers(written))
+    headers = _read_headers(written) or ()
+    return written == MASK or any(header.get("value") == MASK for header in headers)
 
 
 def _unmasked(written: Any, stored: Any) -> Any:
     """Return headers whose asterisks are the stored values again; raises UsageError without one."""
     if written == MASK:
+        if stored is None:
+            raise _hidden("requestHeaders")
         return stored
     if not _is_masked(written):
         return written
-    values = {str(item.get("name")).lower(): item.get("value") for item in _read_headers(stored)}
+    values: dict[str, list[Any]] = {}
+    for item in _read_headers(stored) or ():
+        values.setdefault(item["name"].lower(), []).append(item.get("value"))
     found = []
-    for header in _read_headers(written):
-        name = str(header.get("name"))
-        if header.get("value") == MASK and name.lower() not in values:
-            raise _hidden(repr(name))
-        hidden = header.get("value") == MASK
-        found.append({**header, "value": values[name.lower()]} if hidden else header)
+    for header in _read_headers(written) or ():
+        of_name = values.get(header["name"].lower(), [])
+        own = of_name.pop(0) if of_name else None  # the first one is the first of its name there
+        if header.get("value") == MASK and own is None:
+            raise _hidden(f"the header {header['name']!r}")
+        found.append({**header, "value": own} if header.get("value") == MASK else header)
     return json.dumps(found, ensure_ascii=False)
 
 
-def _hidden(name: str) -> UsageError:
+def _hidden(place: str) -> UsageError:
     return UsageError(
-        f"the value of the header {name} is hidden, and it cannot be filled in",
+        f"the value of {place} is hidden, and it cannot be filled in",
         hint="give the value, or use `tm profiles export` and `import`",
     )
 
