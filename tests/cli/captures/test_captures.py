@@ -254,12 +254,20 @@ def test_a_skipped_selection_is_a_failure_and_warnings_are_shown(gate, server, t
     assert "not imported: GET https://x/: gone" in result.stderr
 
 
-def test_an_import_that_the_server_refuses_is_not_repeated(gate, server, traffic):
+def test_an_import_without_success_is_not_repeated_and_says_what_may_have_happened(
+    gate, server, traffic
+):
     server.answer("POST", "/captures/analyse", analysis(*GROUPS))
     server.error("POST", "/captures/import", 400, "Profile limit reached (1)")
     result = gate("captures", "import", "traffic.jsonl", "--select", "1")
     assert result.exit_code != ExitCode.OK
     assert "Profile limit reached (1)" in result.stderr
+    assert "may have been made" not in result.stderr
+    server.answer("POST", "/captures/analyse", analysis(*GROUPS))
+    server.answer("POST", "/captures/import", code=502, text="bad gateway")
+    result = gate("captures", "import", "traffic.jsonl", "--select", "1")
+    assert result.exit_code != ExitCode.OK
+    assert "profiles may have been made: look at `tm profiles list`" in result.stderr
 
 
 def test_another_target_is_put_into_the_urls(gate, server, traffic):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import CaptureGroup, CaptureImport
 
 _LONGEST_NAME = 120
+_SERVER_ERROR = 500
 
 
 def check_options(session: CommandContext, select: Sequence[str], name: str | None) -> None:
@@ -45,8 +47,27 @@ def import_groups(
         chosen = _asked(session, groups)
     if name is not None and len(chosen) != 1:
         raise UsageError(f"--name goes with one kind of requests, not with {len(chosen)}")
-    found = capture.import_groups([_selection(group, name) for group in chosen])
+    with _lost_answer_explained():
+        found = capture.import_groups([_selection(group, name) for group in chosen])
     return _result(session, found)
+
+
+@contextmanager
+def _lost_answer_explained() -> Iterator[None]:
+    """Say that profiles may have been made where the error does not exclude it."""
+    from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
+
+    try:
+        yield
+    except ApiError as error:
+        is_refused = isinstance(error, HttpError) and error.status < _SERVER_ERROR
+        was_not_sent = isinstance(error, ConnectionFailed) and not error.maybe_sent
+        if not (is_refused or was_not_sent):
+            error.hint = (
+                "profiles may have been made: look at `tm profiles list` before you repeat it, "
+                "because a second import makes copies"
+            )
+        raise
 
 
 def _selection(group: CaptureGroup, name: str | None) -> dict[str, str]:
