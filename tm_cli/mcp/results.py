@@ -96,7 +96,7 @@ SHORTEST: Mapping[type, int] = {list: 10, str: LONGEST_TEXT}
 
 
 def shortened(data: Any) -> tuple[Any, list[str]]:
-    """Return data of a bearable size, and what was left out: the ends of long lists and texts."""
+    """Return data of a limited size, and what was left out: the ends of long lists and texts."""
     whole: Any = {"result": data}
     notes: dict[tuple[Any, ...], tuple[Any, int]] = {}
     while len(json.dumps(whole)) > LARGEST_RESULT:

@@ -282,7 +282,7 @@ def test_a_resource_that_cannot_be_read_is_an_error_of_the_protocol(asking, serv
 
 @pytest.fixture
 def captures(tmp_path):
-    """A directory of captures with a file, a link out of it, and neighbours."""
+    """A directory of captures with a file, a link out of it, and files that are not captures."""
     root = tmp_path / "captures"
     (root / "day.jsonl").mkdir(parents=True)
     for path in (root / "a.jsonl", root / "a.txt", tmp_path / "secret.jsonl"):

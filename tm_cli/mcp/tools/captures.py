@@ -22,7 +22,7 @@ SUFFIX = ".jsonl"
 def capture_file(session: CallSession, written: str) -> Path:
     """Return a capture that may be sent to the server; raises UsageError for any other file.
 
-    Only files below one directory may be: an assistant that was talked into it could otherwise
+    Only files below one directory may be: an assistant that was misled could otherwise
     send any file of this machine. Links are followed before that is decided.
     """
     root = expand_home(session.context.environ.get(CAPTURE_ROOT) or DEFAULT_ROOT, CAPTURE_ROOT)

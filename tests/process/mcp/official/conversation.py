@@ -151,8 +151,8 @@ def _resolved(schema: Any, definitions: Mapping[str, Any] | None = None) -> Any:
 
 
 def main() -> None:
-    nowhere = {"TM_API_KEY": "tm_none", "TM_BASE_URL": "http://127.0.0.1:9"}
-    client = Client([OFFICIAL_SERVER], nowhere, HERE)
+    environ = {"TM_API_KEY": "tm_none", "TM_BASE_URL": "http://127.0.0.1:9"}
+    client = Client([OFFICIAL_SERVER], environ, HERE)
     try:
         found = published(Conversation(client, 0).listed())
     finally:
