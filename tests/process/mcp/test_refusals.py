@@ -56,6 +56,7 @@ MISTAKES = [
     ("tm_create_profile", {**PROFILE, "schedule": SCHEDULE | {"slots": []}}, "schedule.slots"),
     ("tm_update_profile", {"profile_id": 42, "duration": 30}, "duration_seconds?"),
     ("tm_import_profile", {"profile": {"duration": 30}}, "no name"),
+    ("tm_import_profile", {"profile": {"name": "a", "target_url": "${X}"}}, "endpointUrl"),
     ("tm_create_variables_set", {"name": "users", "csv_content": " "}, "csv_content"),
     ("tm_change_variables_set_mode", {"variables_set_id": 1, "mode": "row"}, "row"),
     ("tm_add_domain", {"domain": " "}, "domain"),

@@ -166,6 +166,12 @@ def _check_document(document: Mapping[str, Any]) -> None:
     """Raise UsageError for what no import here can mean."""
     if not isinstance(document["name"], str) or not document["name"].strip():
         raise UsageError("the document has no name", hint="give name; nothing was sent")
+    if other := [key for key in document if "_" in key.strip("_")]:
+        # A server may take `target_url` for `endpointUrl`, and nothing here has looked at it.
+        raise UsageError(
+            f"unknown key {sanitize(other[0])!r}: keys are written like endpointUrl",
+            hint="nothing was sent",
+        )
     for key in OF_THIS_MACHINE:
         if document.get(key) is not None:
             raise UsageError(
