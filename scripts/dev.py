@@ -62,6 +62,7 @@ TASKS: dict[str, list[list[str]]] = {
         ["benchmarks/gate_latency.py"],
         ["benchmarks/fleet.py"],
         ["benchmarks/apply.py"],
+        ["benchmarks/history.py"],
         ["benchmarks/verdict.py"],
         ["benchmarks/power.py"],
         ["benchmarks/engine.py"],

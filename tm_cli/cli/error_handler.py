@@ -110,12 +110,17 @@ def explain(error: TmError, context: Environment) -> None:
     """Print the message and the hint to standard error."""
     context.terminal.write_line(f"tm: {_shown(error.message, context)}")
     if error.hint:
-        context.terminal.write_line(f"hint: {_shown(error.hint, context)}")
+        hint = _shown(error.hint, context, longest=LONGEST_HINT)
+        context.terminal.write_line(f"hint: {hint}")
 
 
-def _shown(text: str, context: Environment) -> str:
+LONGEST_HINT = 2000
+"""Characters: a hint may list all that would be valid."""
+
+
+def _shown(text: str, context: Environment, **limits: int) -> str:
     """Remove keys before a long text is cut, which could leave a part of one, and afterwards."""
-    return _without_keys(sanitize(_without_keys(text, context.environ)), context.environ)
+    return _without_keys(sanitize(_without_keys(text, context.environ), **limits), context.environ)
 
 
 def _report_bug(error: Exception, arguments: Sequence[str], context: Environment) -> int:

@@ -16,9 +16,12 @@ def at(second, number, **changes):
     return row(number, createdAt=f"2026-03-01T12:{second // 60:02}:{second % 60:02}Z", **changes)
 
 
+LARGEST = {"size": "100", "page": "0"}
+
+
 def listed(server, *rows, total=None, **query):
-    found = page(*rows) | {"totalElements": len(rows) if total is None else total}
-    server.answer("GET", "/history", found, query={"size": "100", "page": "0", **query})
+    found = page(*rows) | {"size": 100, "totalElements": len(rows) if total is None else total}
+    server.answer("GET", "/history", found, query=LARGEST | query)
 
 
 def ids(result):
@@ -58,6 +61,19 @@ def test_server_that_does_not_know_the_bound_is_paged_by_number(gate, server):
     listed(server, *rows[99:199], total=230, page="1")  # a run has ended
     listed(server, *rows[199:], total=230, page="2")
     assert ids(gate("history", "list", "--all", "--jsonl")) == [600 - n for n in range(230)]
+
+
+def test_server_with_smaller_pages_is_read_to_the_end(gate, server):
+    rows = [at(600 - n, 600 - n) for n in range(60)]
+    for number, found in enumerate((rows[:50], rows[49:])):
+        query = {"to": bound(551)} if number else {}
+        server.answer(
+            "GET",
+            "/history",
+            page(*found) | {"size": 50, "totalElements": 60},
+            query=LARGEST | query,
+        )
+    assert ids(gate("history", "list", "--all", "--jsonl")) == [600 - n for n in range(60)]
 
 
 def test_rows_without_a_time_are_paged_by_number(gate, server):

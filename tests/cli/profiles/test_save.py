@@ -46,6 +46,16 @@ def test_a_new_profile_has_what_the_options_say(gate, server):
     }
 
 
+def test_options_take_precedence_over_a_document(gate, server, tm):
+    text = "name: a\nendpointUrl: http://x/\nduration: 1m\npoints: [[0, 5], [60, 5]]\n"
+    (tm.cwd / "a.yaml").write_text(text + "loop: true\ncallbackUrl: http://x/done\n")
+    server.answer("GET", "/profiles", []).answer("POST", "/profiles", profile(), code=201)
+    argv = ("a.yaml", "--name", "b", "--body", "x", "--set", "callbackUrl=null", "--no-loop")
+    assert gate("profiles", "create", *argv).exit_code == ExitCode.OK
+    found = {key: sent(server).get(key) for key in ("name", "httpMethod", "loop", "callbackUrl")}
+    assert found == {"name": "b", "httpMethod": "POST", "loop": False, "callbackUrl": None}
+
+
 def test_a_taken_name_is_refused_unless_it_is_to_be_overwritten(gate, server):
     server.answer("GET", "/profiles", [TAKEN])
     refused = gate("profiles", "create", "CHECKOUT ", *LOAD, "--json")

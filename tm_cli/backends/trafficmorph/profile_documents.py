@@ -26,6 +26,7 @@ from tm_cli.backends.trafficmorph.document_files import (
     read_data,
 )
 from tm_cli.gate.target_metrics import check_metric_name
+from tm_cli.values.document_problems import all_problems
 from tm_cli.values.documents import (
     EACH,
     InvalidDocument,
@@ -182,16 +183,12 @@ def examine_file(path: Path) -> tuple[dict[str, Any], list[documents.Problem]]:
             document = {key: each for key, each in document.items() if key != locustfiles.KEY}
             optional = ("endpointUrl",)  # it may be in the locustfile
         read, further = examine(document, path.parent, optional=optional)
-        found.update(with_defaults(read))
+        if isinstance(document, Mapping):
+            found.update(_with_defaults(read, document))
         return problems + further
 
     problems = documents.examine_document(path, check, as_text=AS_TEXT)
     return found, problems
-
-
-def with_defaults(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document in the portable form with what it means without saying it."""
-    return {**found, **_usual(found), "_format": FORMAT}
 
 
 def read_changes(path: Path) -> dict[str, Any]:
@@ -221,7 +218,7 @@ def portable(
     found, problems = examine(document, directory, optional=optional)
     if problems:
         raise problems[0]
-    return found if optional else with_defaults(found)
+    return found if optional else _with_defaults(found, document)
 
 
 def examine(
@@ -246,7 +243,7 @@ def examine(
             try:
                 found[key] = read(document[name])
             except InvalidDocument as problem:
-                problems += _all_problems(read, key, document[name], problem)
+                problems += all_problems(read, document[name], problem, _HARMLESS.get(key))
     problems += _check_placeholders(found, written)
     gate = document.get("gate") if "gate" in found else None
     problems += contradictions(found, gate=gate or {})
@@ -278,78 +275,8 @@ def _wrong_keys(
         yield InvalidDocument(f"{' and '.join(missing)} missing")
 
 
-MOST_PROBLEMS = 50
-"""Problems of one key that are told."""
-
-
 _HARMLESS = {"points": [0, 0], "steps": {"request": "GET /"}}
 """What takes the place of an item of a list that must have some."""
-
-
-def _all_problems(
-    read: Callable[[Any], Any], key: str, value: Any, first: InvalidDocument
-) -> list[InvalidDocument]:
-    """Return all problems of a value: each place that has one is left out, and the rest read.
-
-    A problem above such a place may be a consequence of that, and is not told.
-    """
-    found, problem = [first], first
-    left_out = set[KeyPath]()
-    harmless = _HARMLESS.get(key)
-    while len(found) < MOST_PROBLEMS:
-        place = _original(value, left_out, problem.path[1:], harmless)
-        if not place or place in left_out:
-            break
-        left_out.add(place)
-        try:
-            read(_without(value, left_out, harmless))
-            break
-        except InvalidDocument as next_one:
-            problem = next_one
-        at = _original(value, left_out, problem.path[1:], harmless)
-        if not any(each[: len(at)] == at for each in left_out):
-            path = (*problem.path[:1], *at)
-            told = str(problem).removeprefix(format_path(problem.path))
-            is_named = told != str(problem)
-            found.append(InvalidDocument((format_path(path) if is_named else "") + told, path))
-    return found
-
-
-def _without(
-    value: Any, left_out: Collection[KeyPath], harmless: Any = None, at: KeyPath = ()
-) -> Any:
-    match value:
-        case dict():
-            items = ((key, (*at, key), each) for key, each in value.items())
-            return {
-                key: _without(each, left_out, None, path)
-                for key, path, each in items
-                if path not in left_out
-            }
-        case list():
-            found = []
-            for number, each in enumerate(value):
-                path = (*at, number)
-                if path not in left_out:
-                    found.append(_without(each, left_out, None, path))
-                elif harmless is not None:
-                    found.append(harmless)
-            return found
-    return value
-
-
-def _original(value: Any, left_out: Collection[KeyPath], path: KeyPath, harmless: Any) -> KeyPath:
-    """Return a path in the value for a path in what is left of it."""
-    at: KeyPath = ()
-    for step in path:
-        try:
-            if isinstance(value, list) and isinstance(step, int) and (at or harmless is None):
-                step = [n for n in range(len(value)) if (*at, n) not in left_out][step]
-            value = value[step]
-        except (LookupError, TypeError):  # about something that is not there
-            break
-        at = (*at, step)
-    return at
 
 
 def contradictions(
@@ -384,16 +311,18 @@ def _check_token(found: Mapping[str, Any]) -> Iterator[InvalidDocument]:
         yield InvalidDocument(problem, ("tokenCommand",))
 
 
-def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What a document means that does not say it: GET, or POST with a body, and straight lines.
+def _with_defaults(found: Mapping[str, Any], written: Any) -> dict[str, Any]:
+    """Add what a document means that does not say it: GET, or POST with a body, straight lines.
 
-    One with `_format` is the API's own form, and keeps the API's defaults.
+    One with `_format` is the API's own form, and keeps the API's defaults. As it is `written`, an
+    empty mapping is not a body.
     """
-    if fields.get("_format") is not None:
-        return {}
-    method = "POST" if fields.get("requestPayload") else "GET"
-    usual = {"httpMethod": method, "interpolationMode": "LINEAR"}
-    return {key: value for key, value in usual.items() if fields.get(key) is None}
+    usual: dict[str, Any] = {}
+    if found.get("_format") is None:
+        has_body = any(written.get(key) for key in ("requestPayload", "requestBody"))
+        usual = {"httpMethod": "POST" if has_body else "GET", "interpolationMode": "LINEAR"}
+    given = {key: value for key, value in usual.items() if found.get(key) is None}
+    return {**found, **given, "_format": FORMAT}
 
 
 def _read(read: Callable[[Any], Any], written: str, value: Any) -> Any:

@@ -100,5 +100,5 @@ def write(
     count = "1 request" if len(requests) == 1 else f"{len(requests):,} requests"
     return session.emit(
         {"file": str(output), "requests": len(requests), "notes": list(notes)},
-        lambda: f"wrote {output} with {count}",
+        lambda: f"wrote {output} with {count}; `tm captures analyse {output}` lists its kinds",
     )

@@ -196,7 +196,7 @@ def view() -> ListView[ListedRun]:
         optional=("P95", "CHANGE", "COMMIT", "BRANCH"),
         computed={
             "p95": lambda run: run.p95,
-            "p95_change": lambda run: run.p95_change,
+            "p95_change": lambda run: None if run.p95_change is None else round(run.p95_change, 3),
             "commit": lambda run: tagged_commit(run.row.tags),
             "branch": lambda run: tagged_branch(run.row.tags),
         },

@@ -67,7 +67,7 @@ class HistoryRows:
                 number, bound, is_bounded = count, None, False  # it does not know `to`
                 continue
             yield [row for row in page.content if self._is_next(row)]
-            if len(page.content) < self._size:
+            if len(page.content) < self._size and not _has_smaller_pages(page, number):
                 return
             count += 1
             if count - self._start == MANY_PAGES:
@@ -95,6 +95,12 @@ class HistoryRows:
         if name is not None:
             self._near[name] = row.created_at
         return True
+
+
+def _has_smaller_pages(page: HistoryPage, number: int) -> bool:
+    """Whether a server that gives fewer rows than were asked for says that there are more."""
+    size, total = len(page.content), page.total_elements or 0
+    return 0 < size == page.size and (number + 1) * size < total
 
 
 def _is_after(row: HistoryRow, moment: datetime) -> bool:

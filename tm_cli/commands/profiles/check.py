@@ -112,7 +112,7 @@ def find_documents(cwd: Path, paths: Sequence[str], *, recursive: bool) -> list[
             raise UsageError(f"{sanitize(path)} is a locustfile; a profile document names it")
         if (cwd / path).is_dir():
             inside = _files_in(cwd / path, recursive=recursive)
-            files = [os.path.normpath(Path(path) / file) for file in inside]
+            files = [(Path(path) / file).as_posix() for file in inside]
             if not files:
                 deeper = "" if recursive else "; --recursive looks into its directories"
                 raise ConfigurationError(

@@ -56,7 +56,7 @@ def export_all(session: CommandContext, directory: Path, *, force: bool) -> int:
         raise OutputError(f"cannot make {directory}: {problem.strerror}") from None
     for name, text in files.items():
         _write(place / name, text, directory / name)
-    names = [str(directory / name) for name in files]
+    names = [(directory / name).as_posix() for name in files]
     return session.emit(
         {"files": names}, lambda: "\n".join(f"wrote {sanitize(name)}" for name in names)
     )

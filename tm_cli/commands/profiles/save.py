@@ -18,7 +18,6 @@ from tm_cli.backends.trafficmorph.profile_documents import (
     names_document,
     portable,
     read_changes,
-    read_document,
 )
 from tm_cli.backends.trafficmorph.profile_fields import (
     API_NAMES,
@@ -99,12 +98,13 @@ def _whole(
     title = {} if name is None else {"name": name}
     if names_document(subject):
         check_profile_argument(subject, session.context.cwd)
-        base = read_document(session.context.cwd / subject)
+        base = read_changes(session.context.cwd / subject)
     else:
         base = {"name": subject}
         if locustfiles.names_locustfile(subject):
             raise UsageError(f"{subject} is a locustfile; a profile document names it")
-    found = {**base, **title, **{key: each for key, each in given.items() if each is not None}}
+    wanted = {**base, **title, **given}
+    found = {key: each for key, each in wanted.items() if each is not None}
     _add_derived(found, options, base)
     if missing := [key for key in REQUIRED if found.get(key) is None]:
         flags = [_FLAGS.get(key, f"--set {key}=VALUE") for key in missing]

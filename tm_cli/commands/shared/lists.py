@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BATCH = 500
-"""Items of an unlimited list that are held at a time; a table of more has its head repeated."""
+BATCH = 100
+"""Items that are written at a time; the table of an unlimited list repeats its head after them."""
 
 LONGEST_VALUE = 200
 """Characters of a JSON value in a table."""

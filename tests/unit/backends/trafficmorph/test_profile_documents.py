@@ -29,7 +29,9 @@ def test_minimal_document_gets_its_format_and_means_a_plain_get():
 
 def test_a_body_without_a_method_is_posted():
     assert portable({**MINIMAL, "requestPayload": "a"})["httpMethod"] == "POST"
+    assert portable({**MINIMAL, "requestBody": {"a": 1}})["httpMethod"] == "POST"
     assert portable({**MINIMAL, "requestPayload": ""})["httpMethod"] == "GET"
+    assert portable({**MINIMAL, "requestPayload": {}})["httpMethod"] == "GET"
     assert portable({**MINIMAL, "httpMethod": None})["httpMethod"] == "GET"
 
 

@@ -166,6 +166,18 @@ def test_a_failed_transaction_changes_nothing(database):
     assert database.rows("SELECT * FROM settings") == []
 
 
+def test_a_transaction_inside_another_one_is_a_part_of_it(database):
+    def fail_after_an_inner_one():
+        with database.transaction():
+            with database.transaction() as connection:
+                connection.execute("INSERT INTO settings VALUES ('inner', 1)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_after_an_inner_one()
+    assert database.rows("SELECT * FROM settings") == []
+
+
 def test_a_verdict_is_written_once(database):
     history, row_id = add_row(database)
     assert history.set_verdict(row_id, PASS)
