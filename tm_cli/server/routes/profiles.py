@@ -302,7 +302,7 @@ def _schedule_view(profile: StoredProfile, schedule: Schedule) -> dict[str, Any]
 def _slot_view(slot: StoredSlot) -> dict[str, Any]:
     view = slot.to_wire()
     if slot.last_fired_at is None:
-        del view["lastFiredAt"]  # nor a null time
+        del view["lastFiredAt"]  # the official Python client cannot read a null time
     return view
 
 
