@@ -97,3 +97,12 @@ def test_a_schedule_is_deleted_only_when_that_is_confirmed(gate, server):
     server.profile(schedule=WEEKLY).answer("DELETE", "/profiles/42/schedule", code=204, text="")
     result = gate("profiles", "schedule", "delete", "42", "--yes")
     assert result.stdout == "deleted the schedule of profile 42 (checkout)\n"
+
+
+def test_what_the_server_refuses_is_said_and_nothing_is_changed(gate, server):
+    server.profile(loop=True)
+    reason = "schedule: a looping profile cannot be scheduled"
+    server.error("PUT", "/profiles/42", 400, reason)
+    result = gate("profiles", "schedule", "set", "42", "--at", "daily 06:30")
+    assert result.exit_code == 8
+    assert f"the server does not accept the schedule of profile 42: {reason}" in result.stderr
