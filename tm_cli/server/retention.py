@@ -12,6 +12,7 @@ from tm_cli.server.store.history import Expiry
 from tm_cli.server.web.services import Services
 
 INTERVAL = 3600.0
+_MOST_DAYS = 36_500  # no run is older, and times before the year 1 cannot be computed
 _AT_ONCE = 200
 """Rows in a transaction, so that requests need not wait long."""
 
@@ -33,7 +34,7 @@ async def expire_history(services: Services) -> None:
 def find_expired(services: Services) -> Expiry:
     """Where the requests of a month are limited, this month's rows stay: they are counted."""
     now = services.clock.now()
-    before = now - timedelta(days=services.quota.history_days or 0)
+    before = now - timedelta(days=min(services.quota.history_days or 0, _MOST_DAYS))
     if services.quota.monthly_requests:
         before = min(before, month_of(now))
     return services.history.expiry(before)

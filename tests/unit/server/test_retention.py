@@ -76,6 +76,12 @@ def test_without_a_number_of_days_all_runs_are_kept(database):
     assert kept.count("history") == 1
 
 
+def test_a_number_of_days_from_before_our_era_keeps_all_runs(database):
+    kept = Kept(database, days=2**31 - 1)
+    kept.add("old", OLD)
+    assert kept.expire() == ["old"]
+
+
 @pytest.mark.parametrize("reason", ["pinned", "active", "not judged", "damaged"])
 def test_what_may_still_be_needed_is_kept(database, reason):
     kept = Kept(database)
