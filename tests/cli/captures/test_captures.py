@@ -132,6 +132,14 @@ def test_a_file_that_is_no_capture_is_not_sent(gate, server, traffic, content, c
     assert server.requests == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such device")
+def test_an_endless_device_is_read_no_further_than_the_largest_capture(gate, server):
+    result = gate("captures", "analyse", "/dev/zero")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "/dev/zero is larger than 120 MB" in result.stderr
+    assert server.requests == []
+
+
 def test_lines_that_are_left_out_are_named(gate, server, traffic):
     traffic.write_text(LINE + "{\n" + LINE + "[]\n")
     server.answer("POST", "/captures/analyse", analysis(GROUPS[0]))

@@ -9,7 +9,7 @@ from tm_cli.exit_codes import ExitCode
 
 
 def searched(server, text, *rows, number=0, **query):
-    query = {"runId": text, "size": "100", "page": str(number), **query}
+    query = {"runId": text.lower(), "size": "100", "page": str(number), **query}
     return server.answer("GET", "/history", page(*rows), query=query)
 
 
@@ -86,6 +86,33 @@ def test_run_is_not_deleted_by_a_beginning_that_may_be_that_of_others(gate, serv
     result = gate("history", "delete", "6f0d", "--yes")
     assert result.exit_code == ExitCode.ERROR
     assert "use a history id: 7 (6f0d2c1e" in result.stderr
+
+
+@pytest.mark.parametrize("is_capped", [False, True])
+def test_run_is_not_deleted_while_a_further_page_may_have_another_one(gate, server, is_capped):
+    """Pages that overlap by a row, and pages that are smaller than was asked for."""
+    of_page = 50 if is_capped else 100
+    times = [f"2026-03-01T12:{m // 60:02}:{m % 60:02}Z" for m in reversed(range(2 * of_page + 1))]
+    rows = [row(900 - n, runId=f"0000-{n}", createdAt=time) for n, time in enumerate(times)]
+    rows[0]["runId"] = RUN
+    rows[-1]["runId"] = RUN[:8] + "-other"
+    for start in (0, of_page - 1, 2 * (of_page - 1), 3 * (of_page - 1)):
+        found = rows[start : start + of_page]
+        if found:
+            known = {"size": of_page, "totalElements": len(rows) - start}
+            server.answer("GET", "/history", page(*found) | known)
+    result = gate("history", "delete", RUN[:8], "--yes")
+    assert result.exit_code == ExitCode.ERROR
+    assert "several runs have an id that begins with" in result.stderr
+
+
+def test_latest_of_a_profile_is_not_that_of_another_one(gate, server):
+    """A server that does not know the filter lists the runs of all profiles."""
+    server.answer("GET", "/profiles", [{"id": 43, "name": "checkout"}])
+    server.answer("GET", "/history", page(row()))
+    result = gate("history", "delete", "latest:checkout", "--yes")
+    assert result.exit_code == ExitCode.ERROR
+    assert "does not tell which run of checkout is the latest" in result.stderr
 
 
 def test_found_run_is_deleted_by_its_history_id(gate, server):

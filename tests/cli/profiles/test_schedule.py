@@ -4,13 +4,14 @@ import pytest
 
 from tests.services.trafficmorph import profile
 
+FIRED = "2026-02-23T05:30:02.118513Z"
 WEEKLY = {
     "profileId": 42,
     "mode": "PERIODIC",
     "timezone": "Europe/Berlin",
     "notifyEmails": ["team@example.com"],
     "slots": [
-        {"id": 1, "dayOfWeek": 1, "time": "06:30", "enabled": True, "lastFiredAt": None},
+        {"id": 1, "dayOfWeek": 1, "time": "06:30", "enabled": True, "lastFiredAt": FIRED},
         {"id": 2, "dayOfWeek": 4, "time": "18:00", "enabled": False, "lastFiredAt": None},
     ],
 }
@@ -21,9 +22,9 @@ def test_shows_days_times_and_next_runs(gate, server):
     shown = gate("profiles", "schedule", "show", "42").stdout  # on Sunday, the first of March
     assert shown.splitlines() == [
         "every week, in the time zone Europe/Berlin",
-        "DAY  TIME   LAST RUN  NEXT RUN",
-        "mon  06:30  -         2026-03-02 05:30:00Z",
-        "thu  18:00  -         -",
+        "DAY  TIME   LAST FIRED            NEXT RUN",
+        "mon  06:30  2026-02-23 05:30:02Z  2026-03-02 05:30:00Z",
+        "thu  18:00  -                     -",
         "notifies team@example.com",
     ]
 
@@ -97,3 +98,12 @@ def test_a_schedule_is_deleted_only_when_that_is_confirmed(gate, server):
     server.profile(schedule=WEEKLY).answer("DELETE", "/profiles/42/schedule", code=204, text="")
     result = gate("profiles", "schedule", "delete", "42", "--yes")
     assert result.stdout == "deleted the schedule of profile 42 (checkout)\n"
+
+
+def test_what_the_server_refuses_is_said_and_nothing_is_changed(gate, server):
+    server.profile(loop=True)
+    reason = "schedule: a looping profile cannot be scheduled"
+    server.error("PUT", "/profiles/42", 400, reason)
+    result = gate("profiles", "schedule", "set", "42", "--at", "daily 06:30")
+    assert result.exit_code == 8
+    assert f"the server does not accept the schedule of profile 42: {reason}" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,14 +148,13 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 @contextmanager
 def _local(session: CommandContext, file: str) -> Iterator[BinaryIO]:
-    """Open a file; what cannot be read twice, such as a pipe, is copied."""
+    """The file; of a pipe or a device a copy, of no more than tells that it is too large."""
     with ExitStack() as stack:
         try:
-            if file == "-":
-                found = sys.stdin.buffer
-            else:
+            found: BinaryIO = sys.stdin.buffer
+            if file != "-":
                 found = stack.enter_context((session.context.cwd / file).open("rb"))
-            if file == "-" or not found.seekable():
+            if file == "-" or not stat.S_ISREG(os.fstat(found.fileno()).st_mode):
                 found = _copied(found, stack.enter_context(tempfile.TemporaryFile()))
         except OSError as problem:
             name = "standard input" if file == "-" else sanitize(file)
@@ -162,9 +162,8 @@ def _local(session: CommandContext, file: str) -> Iterator[BinaryIO]:
         yield found
 
 
-def _copied(file: BinaryIO, copy: BinaryIO) -> BinaryIO:
-    """Copy as much of a file as shows that it is too large, if it is."""
-    while copy.tell() <= LARGEST_CAPTURE and (piece := file.read(_PIECE)):
+def _copied(source: BinaryIO, copy: BinaryIO) -> BinaryIO:
+    while copy.tell() <= LARGEST_CAPTURE and (piece := source.read(_PIECE)):
         copy.write(piece)
     return copy
 

@@ -62,6 +62,12 @@ def _latest(session: CommandContext, profile: str) -> HistoryRow:
         subject = resolve_profile(session.client, profile, session.context.cwd)
         filters, of = {"profileId": subject.profile_id}, f" of {subject.name}"
     found = session.client.list_history(size=1, **filters).content
+    if found and filters and found[0].profile_id not in (None, filters["profileId"]):
+        raise TmError(
+            f"the server does not tell which run{of} is the latest",
+            hint=f"`tm history list --profile {filters['profileId']}` shows them",
+            code="unknown_run",
+        )
     if not found:
         raise TmError(
             f"no run{of} is in the history",
@@ -74,18 +80,18 @@ def _latest(session: CommandContext, profile: str) -> HistoryRow:
 def _with_run_id(session: CommandContext, text: str, *, for_change: bool) -> HistoryRow:
     """Search for a run id; the embedded server does it itself, others ignore that filter."""
     found: list[HistoryRow] = []
-    is_complete = True
-    for count, page in enumerate(HistoryRows(session, {"runId": text}).pages(), 1):
+    beginning = text.lower()
+    rows = HistoryRows(session, {"runId": beginning})
+    for count, page in enumerate(rows.pages(), 1):
         for row in page:
-            if (row.run_id or "").lower() == text.lower():
+            if (row.run_id or "").lower() == beginning:
                 return row
-        found += [row for row in page if (row.run_id or "").lower().startswith(text.lower())]
-        is_complete = len(page) < LARGEST_PAGE
-        if is_complete or len(found) > _MOST_NAMED or count == MOST_PAGES:
+        found += [row for row in page if (row.run_id or "").lower().startswith(beginning)]
+        if len(found) > _MOST_NAMED or count == MOST_PAGES:
             break
-    if len(found) == 1 and (is_complete or not for_change):
+    if len(found) == 1 and (rows.is_complete or not for_change):
         return found[0]
-    raise _not_found(text, is_complete) if not found else _ambiguous(text, found)
+    raise _not_found(text, rows.is_complete) if not found else _ambiguous(text, found)
 
 
 def _not_found(text: str, is_complete: bool) -> TmError:

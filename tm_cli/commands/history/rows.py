@@ -37,6 +37,7 @@ class HistoryRows:
         start: int = 0,
     ) -> None:
         self.first: HistoryPage | None = None
+        self.is_complete = False  # whether the last page has been read
         self._session = session
         self._filters = dict(filters)
         self._size = min(size, LARGEST_PAGE)
@@ -66,8 +67,10 @@ class HistoryRows:
             if bound is not None and any(_is_after(row, bound) for row in page.content):
                 number, bound, is_bounded = count, None, False  # it does not know `to`
                 continue
+            is_short = len(page.content) < self._size
+            self.is_complete = is_short and not _has_smaller_pages(page, number)
             yield [row for row in page.content if self._is_next(row)]
-            if len(page.content) < self._size and not _has_smaller_pages(page, number):
+            if self.is_complete:
                 return
             count += 1
             if count - self._start == MANY_PAGES:

@@ -18,9 +18,6 @@ from tm_cli.values.weekly_slots import DAYS, WeeklySlot, read_slots
 
 app = App()
 
-_OF_THE_SERVER = ("id", "createdAt", "status", "callbackSecret")
-"""What a profile has that no client can set."""
-
 
 @app.callback()
 @group
@@ -71,6 +68,9 @@ def set_schedule(
 
     tm profiles schedule set checkout --at 'weekdays 06:30' --timezone Europe/Berlin
     """
+    from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
+    from tm_cli.commands.profiles.save import refusal
+
     wanted = {
         "mode": "ONCE" if once else "PERIODIC",
         "timezone": timezone,
@@ -80,8 +80,9 @@ def set_schedule(
         ],
     }
     found = _find(session, profile)
-    written = {name: value for name, value in found.items() if name not in _OF_THE_SERVER}
-    saved = session.client.update_profile(found["id"], {**written, "schedule": wanted}).document()
+    kept = {name: value for name, value in found.items() if name not in NOT_SENT}
+    with refusal(f"the schedule of profile {found['id']}"):
+        saved = session.client.update_profile(found["id"], {**kept, "schedule": wanted}).document()
     return _emit(session, found["id"], saved.get("schedule") or wanted)
 
 
@@ -152,13 +153,15 @@ def _describe(
     schedule: Mapping[str, Any],
     slots: list[tuple[Mapping[str, Any], datetime | None]],
 ) -> str:
+    from tm_cli.api.client import read_instant
     from tm_cli.render.tables import columns, instant
 
     if not slots:
         return "no schedule"
-    head = ("DAY", "TIME", "LAST RUN", "NEXT RUN")
+    head = ("DAY", "TIME", "LAST FIRED", "NEXT RUN")
     rows = [
-        (_day(slot), slot.get("time"), slot.get("lastFiredAt"), instant(run)) for slot, run in slots
+        (_day(slot), slot.get("time"), instant(read_instant(slot.get("lastFiredAt"))), instant(run))
+        for slot, run in slots
     ]
     once = "once, at the next of these times" if schedule.get("mode") == "ONCE" else "every week"
     return "\n".join(

@@ -46,7 +46,7 @@ from tm_cli.server.store.stored_rows import StoredRow, damage
 from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.workers.engine_events import EngineBucket
 
-MOST_EARLIER = 50
+MOST_EARLIER = 30
 """Earlier runs that show how much two runs differ when any two are compared."""
 
 logger = logging.getLogger(__name__)
