@@ -95,28 +95,47 @@ SHORTEST: Mapping[type, int] = {list: 10, str: LONGEST_TEXT}
 """Items of a list and characters of a text that are always shown."""
 
 
+MOST_NOTES = 20
+
+
 def shortened(data: Any) -> tuple[Any, list[str]]:
     """Return data of a limited size, and what was left out: the ends of long lists and texts."""
     whole: Any = {"result": data}
     notes: dict[tuple[Any, ...], tuple[Any, int]] = {}
-    while len(json.dumps(whole)) > LARGEST_RESULT:
-        parts = _long_parts(whole, ())
-        found = max(parts, key=lambda part: len(json.dumps(part[1])), default=None)
-        if found is None:
-            break
-        (*outer, last), value = found
-        shown = value[: max(len(value) // 2, SHORTEST[type(value)])]
-        reduce(getitem, outer, whole)[last] = shown
-        _, total = notes.get(found[0], (0, len(value)))
-        notes[found[0]] = (shown, total)
-    return whole["result"], [
+    while len(json.dumps(whole)) > LARGEST_RESULT and (largest := _largest_parts(whole)):
+        for path, value in largest:
+            *outer, last = path
+            shown = value[: max(len(value) // 2, SHORTEST[type(value)])]
+            reduce(getitem, outer, whole)[last] = shown
+            _, total = notes.get(path, (0, len(value)))
+            notes[path] = (shown, total)
+    said = [
         f"{'.'.join(map(str, path[1:])) or 'result'}: the result was too large, so it ends after "
         f"{len(shown)} of {total} {'items' if isinstance(shown, list) else 'characters'}"
-        for path, (shown, total) in notes.items()
+        for path, (shown, total) in list(notes.items())[:MOST_NOTES]
     ]
+    more = len(notes) - MOST_NOTES
+    if more > 0:
+        said.append(f"{more} other lists and texts end early, too")
+    return whole["result"], said
 
 
-def _long_parts(data: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+Part = tuple[tuple[Any, ...], Any]
+
+
+def _largest_parts(data: Any) -> list[Part]:
+    """The parts that can be cut and are at least half as large as the largest one, none twice."""
+    sizes = [(len(json.dumps(part[1])), part) for part in _long_parts(data, ())]
+    least = max((size for size, _ in sizes), default=0) / 2
+    found: list[Part] = []
+    for size, (path, value) in sizes:
+        is_within = bool(found) and path[: len(found[-1][0])] == found[-1][0]
+        if size >= least and not is_within:  # parts within a part come right after it
+            found.append((path, value))
+    return found
+
+
+def _long_parts(data: Any, path: tuple[Any, ...]) -> Iterator[Part]:
     """Yield the lists and texts that can be cut, with their places; innermost ones too."""
     if len(data) > SHORTEST.get(type(data), len(data)):
         yield path, data

@@ -270,6 +270,10 @@ def test_a_result_that_is_too_large_ends_early_and_says_where():
     assert note.startswith("body: ")
     assert note.endswith(f"after {LARGEST_RESULT // 2} of {LARGEST_RESULT} characters")
     assert len(found["body"]) == LARGEST_RESULT // 2
+    many = {f"list {n}": list(range(10**9, 10**9 + 11)) for n in range(2000)}
+    found, notes = shortened(many)  # one after the other, that would take a minute
+    assert all(len(each) == 10 for each in found.values())
+    assert notes[-1] == "1980 other lists and texts end early, too"
     assert shortened([{"a": 1}, None]) == ([{"a": 1}, None], [])
     assert shortened(dict.fromkeys(map(str, range(LARGEST_RESULT)), 1))[1] == []
 
