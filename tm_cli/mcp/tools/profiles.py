@@ -196,12 +196,15 @@ def _source(session: CallSession, document: Mapping[str, Any]) -> Mapping[str, A
     return fields if is_same else {}
 
 
-def _origin(url: Any) -> tuple[str, str] | None:
+def _origin(url: Any) -> tuple[str, str]:
+    """Scheme and host; the whole URL where a host is not known before it is filled in."""
+    text = str(url).strip()
     try:
-        parts = urlsplit(str(url).strip())
+        parts = urlsplit(text)
     except ValueError:
-        return None
-    return parts.scheme.lower(), parts.netloc.lower()
+        return "", text
+    is_known = parts.netloc and "$" not in parts.netloc
+    return parts.scheme.lower(), parts.netloc.lower() if is_known else text
 
 
 def _refuse_more_variables(
