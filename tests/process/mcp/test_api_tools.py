@@ -216,8 +216,14 @@ def test_an_assistant_names_no_files_of_this_machine(asking, key):
     assert "tm profiles import" in answer.told
 
 
-def test_the_password_of_a_certificate_is_hidden(asking, server):
-    server.profile(clientCertificate={"cert": "a.pem", "password": "s3same"})
+def test_passwords_of_certificates_and_headers_of_steps_are_hidden_in_every_tool(asking, server):
+    steps = [{"request": "GET /", "headers": {"X-Token": "s3same"}}]
+    more = {"clientCertificate": {"cert": "a.pem", "password": "s3same"}, "steps": steps}
+    server.profile(**more)
+    shown = asking.call("tm_show_profile", profile_id=42).found["data"]
+    assert shown["steps"][0]["headers"] == {"X-Token": "***"}
+    assert "s3same" not in str(shown)
+    server.profile(**more)
     found = asking.call("tm_get_profile", profile_id=42).found
     assert found["clientCertificate"] == {"cert": "a.pem", "password": "***"}
 

@@ -90,7 +90,7 @@ def show_profile(session: CallSession, arguments: dict[str, Any]) -> int:
 
     profile = ProfileRef(arguments["profile_id"], f"profile {arguments['profile_id']}")
     found = find_profile(session.client, profile).document()
-    shown = {name: value for name, value in found.items() if name not in HIDDEN}
+    shown = {name: value for name, value in masked(found).items() if name not in HIDDEN}
     return session.emit({**shown, "hidden": [name for name in HIDDEN if found.get(name)]}, str)
 
 
