@@ -13,7 +13,7 @@ from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.environment import Environment
 from tm_cli.runtime.signals import SignalReceived, lost_signal, signals_raised
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import LONGEST, sanitize
 
 
 def run_guarded(arguments: Sequence[str], context: Environment | None) -> int:
@@ -106,16 +106,21 @@ def _report(error: TmError, arguments: Sequence[str], context: Environment) -> i
     return int(error.exit_code)
 
 
+_LONGEST_HINT = 2 * LONGEST
+"""Some hints list what there is to choose from, such as the fields of a list."""
+
+
 def explain(error: TmError, context: Environment) -> None:
     """Print the message and the hint to standard error."""
     context.terminal.write_line(f"tm: {_shown(error.message, context)}")
     if error.hint:
-        context.terminal.write_line(f"hint: {_shown(error.hint, context)}")
+        context.terminal.write_line(f"hint: {_shown(error.hint, context, _LONGEST_HINT)}")
 
 
-def _shown(text: str, context: Environment) -> str:
+def _shown(text: str, context: Environment, longest: int = LONGEST) -> str:
     """Remove keys before a long text is cut, which could leave a part of one, and afterwards."""
-    return _without_keys(sanitize(_without_keys(text, context.environ)), context.environ)
+    shown = sanitize(_without_keys(text, context.environ), longest=longest)
+    return _without_keys(shown, context.environ)
 
 
 def _report_bug(error: Exception, arguments: Sequence[str], context: Environment) -> int:

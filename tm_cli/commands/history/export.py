@@ -62,8 +62,7 @@ def export(
     where = output or "standard output"
     text = f"exported {count} run{'' if count == 1 else 's'} to {where}"
     if output is None:
-        session.note(f"tm: {text}")
-        return 0
+        return 0 if session.terminal.is_unread else _said(session, text)
     data = {"file": output, "format": str(form), "runs": count}
     return session.emit(data, lambda: text) if session.wants_json else _said(session, text)
 

@@ -79,10 +79,13 @@ def set_schedule(
             {"dayOfWeek": slot.day, "time": f"{slot.time:%H:%M}"} for slot in _read_slots(at)
         ],
     }
+    from tm_cli.commands.profiles.save import refusal
+
     found = _find(session, profile)
     written = {name: value for name, value in found.items() if name not in _OF_THE_SERVER}
-    saved = session.client.update_profile(found["id"], {**written, "schedule": wanted}).document()
-    return _emit(session, found["id"], saved.get("schedule") or wanted)
+    with refusal(f"the schedule of profile {found['id']}"):
+        saved = session.client.update_profile(found["id"], {**written, "schedule": wanted})
+    return _emit(session, found["id"], saved.document().get("schedule") or wanted)
 
 
 @app.command("delete")
