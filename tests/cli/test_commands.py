@@ -108,6 +108,17 @@ def test_profile_is_shown_with_its_warm_up_and_its_limits(gate, server):
     assert '  gate.later         {"x": 1}' in lines
 
 
+def test_profile_is_shown_with_its_scripts_and_the_host_of_its_callback(gate, server):
+    url = "https://ada:s3cret@chat.test/hooks/s3cret?key=s3cret"
+    server.profile(initScript="function init() {}", cleanupScript="", callbackUrl=url)
+    shown = gate("profiles", "show", "42").stdout
+    assert "  scripts       initScript\n" in shown
+    assert "  callback      chat.test\n" in shown
+    assert "s3cret" not in shown
+    server.profile(callbackUrl="http://[x")
+    assert gate("profiles", "show", "42").exit_code == ExitCode.OK
+
+
 @pytest.mark.parametrize("argv", [("runs", "stop"), ("profiles", "show")], ids=" ".join)
 def test_document_is_looked_up_by_its_name_and_not_uploaded(gate, tm, server, argv):
     (tm.cwd / "checkout.yaml").write_text(DOCUMENT, encoding="utf-8")

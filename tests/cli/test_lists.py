@@ -88,3 +88,9 @@ def test_contradiction_is_a_usage_error(tm, flags, message):
     result = tm(*LIST, *flags, environ=environ)
     assert result.exit_code == ExitCode.USAGE
     assert message in result.stderr
+
+
+def test_all_fields_of_the_longest_list_are_named(tm):
+    environ = {"TM_BASE_URL": "http://127.0.0.1:9", "TM_API_KEY": "tm_x"}
+    stderr = tm("history", "list", "--fields", "pp", environ=environ).stderr
+    assert stderr.endswith("p95, p95_change, commit, branch\n"), stderr

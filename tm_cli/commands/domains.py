@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -15,6 +13,7 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.shared.lists import ListOptions, ListView, show_list
+from tm_cli.commands.shared.refusals import refused
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.text import did_you_mean, sanitize
 from tm_cli.values.urls import comparable_host
@@ -93,7 +92,7 @@ def add(
     """
     if not domain.strip():
         raise UsageError("DOMAIN is empty")
-    with _refused(f"add {sanitize(domain)}"):
+    with refused(f"add {sanitize(domain)}"):
         added = session.client.add_domain(domain.strip())
     return session.emit(added.document(), lambda: _described(added))
 
@@ -115,7 +114,7 @@ def verify(
     tm domains verify dns shop.example
     """
     found = _find(session, name)
-    with _refused(f"verify {sanitize(found.domain)}", hint=_how_to_look(found, method)):
+    with refused(f"verify {sanitize(found.domain)}", hint=_how_to_look(found, method)):
         verified = session.client.verify_domain(found.id, method)
     return session.emit(verified.document(), lambda: _described(verified))
 
@@ -130,24 +129,11 @@ def delete(session: CommandContext, name: DomainName, yes: options.Yes = False) 
     found = _find(session, name)
     shown = sanitize(found.domain)
     options.confirm_deletion(session, f"the domain {shown}", yes=yes)
-    with _refused(f"delete the domain {shown}"):
+    with refused(f"delete the domain {shown}"):
         session.client.delete_domain(found.id)
     return session.emit(
         {"domain_id": found.id, "domain": found.domain}, lambda: f"deleted the domain {shown}"
     )
-
-
-@contextmanager
-def _refused(attempt: str, hint: str | None = None) -> Iterator[None]:
-    """Say what a server that refuses was asked for, with its reason."""
-    from tm_cli.api.errors import HttpError
-
-    try:
-        yield
-    except HttpError as error:
-        if error.status != 400:
-            raise
-        raise Refused(f"cannot {attempt}: {sanitize(error.message)}", hint=hint) from None
 
 
 def _find(session: CommandContext, text: str) -> Domain:

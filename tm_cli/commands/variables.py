@@ -15,6 +15,7 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.shared.lists import ListOptions, ListView, show_list
+from tm_cli.commands.shared.refusals import refused
 from tm_cli.errors import ConfigurationError, Refused, UsageError
 from tm_cli.values.text import sanitize
 
@@ -109,7 +110,7 @@ def create(
         text = _read(session, file)
         data = read_data_set(file, text, mode)
     chosen = _set_name(name if name is not None else _stem(file))
-    with _refused(f"create the variables set {chosen!r}"):
+    with refused(f"create the variables set {chosen!r}"):
         made = session.client.create_variables_set(chosen, data.mode, text)
     kind = f"{sanitize(made.mode or data.mode)}, {_count(made.row_count)} rows"
     return session.emit(
@@ -131,7 +132,7 @@ def rename(
     """
     chosen = _set_name(new_name)
     found = _find(session, name)
-    with _refused(f"rename the variables set {_shown(found)!r}"):
+    with refused(f"rename the variables set {_shown(found)!r}"):
         renamed = session.client.rename_variables_set(found.id, chosen)
     return session.emit(
         renamed.document(), lambda: f"renamed variables set {found.id} to {sanitize(renamed.name)}"
@@ -157,7 +158,7 @@ def change_mode(
     tm variables mode users SEQUENTIAL
     """
     found = _find(session, name)
-    with _refused(f"change the mode of the variables set {_shown(found)!r}"):
+    with refused(f"change the mode of the variables set {_shown(found)!r}"):
         changed = session.client.change_variables_set_mode(found.id, mode)
     return session.emit(
         changed.document(),
@@ -176,7 +177,7 @@ def delete(session: CommandContext, name: SetName, yes: options.Yes = False) -> 
     shown = _shown(found)
     options.confirm_deletion(session, f"variables set {found.id} ({shown})", yes=yes)
     detaching = "`tm profiles update PROFILE --variables-set ...` replaces the sets of a profile"
-    with _refused(f"delete the variables set {shown!r}", detaching):
+    with refused(f"delete the variables set {shown!r}", detaching):
         session.client.delete_variables_set(found.id)
     return session.emit(
         {"variables_set_id": found.id}, lambda: f"deleted variables set {found.id}: {shown}"
@@ -219,20 +220,6 @@ def _set_name(text: str) -> str:
     if not name or len(name) > _LONGEST_NAME:
         raise UsageError(f"the name of a set has 1 to {_LONGEST_NAME} characters")
     return name
-
-
-@contextmanager
-def _refused(attempt: str, hint: str | None = None) -> Iterator[None]:
-    """Say what a server that refuses a change was asked for."""
-    from tm_cli.api.errors import HttpError
-
-    try:
-        yield
-    except HttpError as error:
-        if error.status not in {400, 409, 413, 422}:
-            raise
-        message = f"cannot {attempt}: {error.message}"
-        raise Refused(sanitize(message), hint=hint, code=error.code) from None
 
 
 def _find(session: CommandContext, text: str) -> VariablesSet:

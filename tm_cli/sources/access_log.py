@@ -174,7 +174,7 @@ def _entry(line: str, pattern: re.Pattern[str] | None) -> tuple[int, str, str] |
 def _json_fields(line: str) -> dict[str, Any]:
     try:
         document = read_json(line)
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
     if not isinstance(document, dict):
         return {}

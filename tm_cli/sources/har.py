@@ -62,7 +62,7 @@ def _entries(text: str) -> Iterator[Mapping[str, Any]]:
         document = read_json(text)
     except json.JSONDecodeError as problem:
         raise UnusableSource(f"it is not JSON: {problem.msg}", problem.lineno) from None
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise UnusableSource(f"it is not JSON: {problem}") from None
     log = document.get("log") if isinstance(document, dict) else None
     entries = log.get("entries") if isinstance(log, dict) else None

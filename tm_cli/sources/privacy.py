@@ -98,6 +98,50 @@ def is_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+HIDDEN = "***"
+
+
+def mask_secrets(value: Any, name: str = "") -> Any:
+    """A JSON value for people and logs: what is likely to be a secret is `***`.
+
+    A name holds for all that is in its value.
+    """
+    match value:
+        case dict():
+            pair = value.get("name") if "value" in value else None  # of a list of headers
+            return {
+                key: mask_secrets(
+                    item, name if is_secret(name) else str(pair if key == "value" else key)
+                )
+                for key, item in value.items()
+            }
+        case list() | tuple():
+            return [mask_secrets(item, name) for item in value]
+        case str() | int() | float() if is_secret(name):
+            return HIDDEN
+        case str():
+            return _masked(value)
+    return value
+
+
+_USER = re.compile(r"(?<=://)[^/?#@\s]+(?=@)")
+
+
+def _masked(text: str) -> str:
+    for pattern in (_USER, _JWT, _KEY):
+        text = pattern.sub(HIDDEN, text)
+    for pattern in _NAMED_IN_TEXT:
+        text = pattern.sub(_masked_name, text)
+    return text
+
+
+def _masked_name(found: re.Match[str]) -> str:
+    if not is_secret(found["name"]):
+        return found[0]
+    begin, end = found.start("value") - found.start(), found.end("value") - found.start()
+    return found[0][:begin] + HIDDEN + found[0][end:]
+
+
 def placeholder(name: str) -> str:
     """The placeholder for a secret of this name: `x-api-key` is `${X_API_KEY}`."""
     word = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_") or "SECRET"

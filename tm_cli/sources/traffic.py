@@ -18,11 +18,14 @@ class UnusableSource(ValueError):
 
 
 def read_json(text: str) -> Any:
-    """The JSON document, without halves of characters; raises ValueError and RecursionError."""
-    document = json.loads(text)
-    if "\\ud" in text.lower():
-        whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
-        return json.loads(whole)
+    """The JSON document, without halves of characters; raises ValueError."""
+    try:
+        document = json.loads(text)
+        if "\\ud" in text.lower():
+            whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+            return json.loads(whole)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     return document
 
 

@@ -23,13 +23,16 @@ def sanitize(text: object, *, longest: int = LONGEST) -> str:
     blanks before it), `##[` anywhere. Rich markup is not touched: print the result as
     `rich.text.Text`, never as markup.
     """
-    shown = str(text)[: longest + 1]
+    whole = str(text)
+    shown = whole[: longest + 1]
     if not shown.isprintable():
         shown = "".join(map(_harmless, shown))
     shown = _WORKFLOW_COMMAND.sub("# #", " ".join(shown.split()))
     if shown.startswith("::"):
         shown = ": :" + shown[2:]
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    # Blanks at the cut are gone by now, so that the length alone does not tell it.
+    is_cut = len(shown) > longest or whole[longest + 1 :].strip() != ""
+    return shown[: longest - 1] + "…" if is_cut else shown
 
 
 def _harmless(character: str) -> str:

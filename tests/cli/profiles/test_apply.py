@@ -191,6 +191,32 @@ def test_differences_are_told_by_key_and_secrets_are_not(gate, server, documents
     }
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"requestHeaders": json.dumps([{"name": "Authorization", "value": "Bearer s3cret"}])},
+        {"steps": [{"request": "GET /", "headers": {"Cookie": "a=s3cret"}}]},
+        {"steps": [{"request": "GET /", "headers": [{"name": "X-Api-Key", "value": "s3cret"}]}]},
+        {"steps": [{"request": "GET /?api_key=s3cret", "body": {"auth": {"user": "s3cret"}}}]},
+        {"requestPayload": '{"password": "s3cret"}'},
+        {"requestPayload": '{ "password":"s3cret" }'},
+        {"requestPayload": "user=ada&password=s3cret"},
+        {"endpointUrl": "http://ada:s3cret@shop.test/"},
+        {"callbackUrl": "http://shop.test/?token=s3cret&a=1"},
+        {"initScript": 'const password = "s3cret"; login({token: "s3cret"})'},
+    ],
+)
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_difference_shows_no_secret_wherever_it_is(gate, server, documents, changes, form):
+    documents("a")
+    stored(server, "a")
+    server.answer("GET", "/profiles/1/export", {**EXPORTED, **changes})
+    result = gate("profiles", "diff", "p/a.yaml", *form)
+    assert next(iter(changes)) in result.stdout
+    assert "***" in result.stdout
+    assert "s3cret" not in result.stdout + result.stderr
+
+
 def test_an_interrupted_apply_says_what_it_has_done(gate, server, documents, clock, monkeypatch):
     documents("a", "b")
     stored(server)

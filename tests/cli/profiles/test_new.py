@@ -57,6 +57,14 @@ def test_a_source_that_cannot_be_used_is_named(tm, log, argv, code, message):
     assert message in result.stderr
 
 
+@pytest.mark.parametrize("kind", ["har", "openapi"])
+def test_a_source_that_is_nested_too_deeply_is_named(tm, kind):
+    (tm.cwd / "deep.json").write_text('{"a":' * 100_000)
+    stderr = tm("profiles", "new", "deep.json", "--from", kind).stderr
+    assert "deep.json: it is n" in stderr
+    assert "nested too deeply" in stderr
+
+
 def start(gate, server, log, *argv):
     server.profile(targetUrl="https://shop.example/checkout", httpMethod="GET").snapshot()
     server.start()

@@ -85,6 +85,14 @@ def test_a_new_schedule_resets_no_other_field(gate, server):
     assert "2026-03-02 05:30:00Z" in result.stdout
 
 
+def test_a_schedule_that_the_server_refuses_is_named_with_its_profile(gate, server):
+    server.profile()
+    server.error("PUT", "/profiles/42", 400, "schedule.timezone: must be an IANA name")
+    result = gate("profiles", "schedule", "set", "42", "--at", "mon 6:30", "--timezone", "Mars/X")
+    assert result.exit_code == 8
+    assert "the server does not accept the schedule of profile 42: schedule.timez" in result.stderr
+
+
 @pytest.mark.parametrize("when", ["6:30", "mon", "mon 25:00", "someday 06:30"])
 def test_a_time_that_is_none_is_refused_before_any_request(gate, when):
     result = gate("profiles", "schedule", "set", "42", "--at", when)

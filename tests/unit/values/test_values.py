@@ -253,6 +253,11 @@ def test_key_shows_itself_nowhere():
         ("a\u202eb\u200bc", "abc"),
         ("\ud800", "�"),
         ("a\u2028b", "a b"),
+        ("a" * LONGEST, "a" * LONGEST),
+        ("a" * (LONGEST + 1), "a" * (LONGEST - 1) + "…"),
+        ("a" * LONGEST + " b", "a" * (LONGEST - 1) + "…"),
+        ("a  " * LONGEST, " ".join("a" * 167) + "…"),
+        ("a" * LONGEST + " \n", "a" * LONGEST),
     ],
 )
 def test_hostile_text_is_one_harmless_line(text, shown):

@@ -6,6 +6,7 @@ import json as jsonlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -312,6 +313,8 @@ def _describe(profile: Profile) -> str:
         ("warm-up", format_duration(profile.warmup) if profile.warmup else None),
         ("data", ", ".join(_data(profile.data))),
         ("variables sets", ", ".join(map(str, profile.variables_set_ids or ()))),
+        ("scripts", ", ".join(_scripts(profile))),
+        ("callback", _host_of(profile.callback_url)),
         ("values", ", ".join(_values(profile))),
         ("HTTP", profile.http_version),
         ("certificate", _text_of(profile.client_certificate, "cert")),
@@ -327,6 +330,20 @@ def _data(data: Any) -> Iterator[str]:
     for source in data if isinstance(data, list) else ():
         mode = _text_of(source, "mode")
         yield (_text_of(source, "name") or "?") + (f" ({mode})" if mode else "")
+
+
+def _scripts(profile: Profile) -> Iterator[str]:
+    for key in ("initScript", "responseScript", "cleanupScript"):
+        if profile.document().get(key):
+            yield key
+
+
+def _host_of(url: str | None) -> str | None:
+    """The path of a callback's URL can hold a token."""
+    try:
+        return url and urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _values(profile: Profile) -> list[str]:

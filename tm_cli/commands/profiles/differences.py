@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +13,11 @@ from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.profile_argument import resolve_profile
 from tm_cli.errors import TmError
 from tm_cli.render.tables import columns, rate
-from tm_cli.sources.privacy import is_secret
+from tm_cli.sources.privacy import is_secret, mask_secrets
 from tm_cli.values.text import sanitize
 
 LONGEST = 120
 """Characters of a value that a table shows."""
-HIDDEN = "***"
 
 
 def diff(session: CommandContext, document: str, profile: str | None) -> int:
@@ -58,10 +58,10 @@ def difference_table(
 
 def _public(difference: Difference, value: Any) -> Any:
     """A value, unless it is likely to be a secret, which must not get into logs."""
-    name = difference.key.rpartition(".")[2].partition("[")[0]
-    if value is None or not is_secret(name):
+    if difference.top == "gate":  # whose keys name steps
         return value
-    return HIDDEN
+    names = re.split(r"[.\[]", difference.key)
+    return mask_secrets(value, next(filter(is_secret, names), ""))
 
 
 def _shown(difference: Difference, value: Any) -> str | None:
@@ -72,6 +72,8 @@ def _shown(difference: Difference, value: Any) -> str | None:
         return _points(value)
     if difference.key == "data" and isinstance(value, list):
         return ", ".join(map(_data, value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return sanitize(text, longest=LONGEST)
 

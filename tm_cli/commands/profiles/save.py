@@ -37,6 +37,7 @@ from tm_cli.commands.shared.profile_argument import (
     resolve_profile,
     trimmed_name,
 )
+from tm_cli.commands.shared.refusals import REFUSING
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.documents import InvalidDocument
 from tm_cli.values.text import sanitize
@@ -340,7 +341,7 @@ def refusal(what: str) -> Iterator[None]:
             )
         raise
     except HttpError as error:
-        if error.status in {400, 409, 413, 422}:
+        if error.status in REFUSING:
             raise Refused(
                 f"the server does not accept {what}: {error.message}", code=error.code
             ) from None

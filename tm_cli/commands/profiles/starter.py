@@ -44,7 +44,7 @@ def start(
     if file is not None:
         raise UsageError(
             f"what is {sanitize(file)}? --from says it: har, curl, openapi or access-log",
-            hint=f"`tm profiles new --output {sanitize(file)}` writes a document to start from",
+            hint="`tm profiles new --output FILE.yaml` writes a document to start from",
         )
     if given:
         raise UsageError(f"{given[0]} needs --from and a FILE")

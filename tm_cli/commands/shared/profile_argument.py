@@ -19,6 +19,7 @@ from tm_cli.backends.trafficmorph.profile_documents import (
     names_document,
     read_document,
 )
+from tm_cli.commands.shared.refusals import REFUSING
 from tm_cli.errors import ConfigurationError, Refused, UsageError
 from tm_cli.values.text import sanitize
 
@@ -127,7 +128,7 @@ def import_document(
     try:
         imported = client.import_profile(uploaded(document))
     except HttpError as error:
-        if error.status in {400, 409, 413, 422}:
+        if error.status in REFUSING:
             raise Refused(
                 f"the server does not accept {sanitize(source)}: {error.message}", code=error.code
             ) from None

@@ -142,11 +142,14 @@ def read_capture_sources(path: Path, environ: Mapping[str, str]) -> list[SourceD
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            document = tomllib.loads(file.read(_LONGEST_FILE).decode("utf-8-sig"))
+            content = file.read(_LONGEST_FILE + 1)
+        document = tomllib.loads(content.decode("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"cannot read the capture sources in {path}: {_reason(error)}"
         ) from None
+    if len(content) > _LONGEST_FILE:
+        raise ConfigurationError(f"{path} is larger than {_LONGEST_FILE:,} bytes")
     tables = document.pop("sources", {})
     are_tables = isinstance(tables, dict) and all(isinstance(t, dict) for t in tables.values())
     if document or not are_tables:
@@ -232,7 +235,9 @@ def _check_private(
             if has_secrets
             else "names servers and credentials, and every user of this machine may write"
         )
-        raise ConfigurationError(f"{path} {what} it", hint=f"chmod o= {shlex.quote(str(path))}")
+        is_file = stat.S_ISREG(status.st_mode)  # a device stays as it is
+        hint = f"chmod o= {shlex.quote(str(path))}" if is_file else "name a file of your own"
+        raise ConfigurationError(f"{path} {what} it", hint=hint)
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +126,14 @@ def test_a_file_with_credentials_is_private_and_none_can_be_written_by_others(re
     with pytest.raises(ConfigurationError, match="every user of this machine may read") as raised:
         read(inline, 0o644)
     assert raised.value.hint.startswith("chmod o= ")
+    with pytest.raises(ConfigurationError) as raised:
+        read_capture_sources(Path(os.devnull), {})
+    assert "chmod" not in str(raised.value.hint)
+
+
+def test_a_file_that_is_too_large_is_not_read_in_part(read):
+    with pytest.raises(ConfigurationError, match="is larger than"):
+        read(S3 + "#" * 1024 * 1024)
 
 
 def test_a_missing_library_is_named_with_its_extra(read, monkeypatch):
