@@ -48,6 +48,20 @@ def test_a_set_is_shown_by_id_or_name(gate, server, by):
     assert "$$user$$, $$city$$" in result.stdout
 
 
+def test_a_name_of_two_sets_is_refused(gate, server):
+    """A server may compare names otherwise, and the wrong set must not be deleted."""
+    server.answer("GET", "/variables-sets", [SET, {**SET, "id": 4, "name": "Users"}])
+    result = gate("variables", "delete", "users", "--yes")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "2 variables sets are named 'users'" in result.stderr
+    assert "use an id: 3, 4" in result.stderr
+
+
+def test_blanks_that_a_server_keeps_are_part_of_a_name(gate, server):
+    server.answer("GET", "/variables-sets", [{**SET, "name": "users\xa0"}, {**SET, "id": 4}])
+    assert gate("variables", "show", "users", "--json").json["data"]["id"] == 4
+
+
 def test_json_of_a_set_is_what_the_server_has(gate, server):
     server.answer("GET", "/variables-sets/3", SET)
     assert gate("variables", "show", "3", "--json").json["data"] == SET

@@ -225,6 +225,7 @@ def _set_name(text: str) -> str:
 def _find(session: CommandContext, text: str) -> VariablesSet:
     """Return the set with this id or name; raises Refused without one."""
     from tm_cli.api.errors import HttpError
+    from tm_cli.commands.shared.variables_set_argument import set_named, unknown_set
 
     if not text.strip():
         raise UsageError("SET is empty")
@@ -236,20 +237,8 @@ def _find(session: CommandContext, text: str) -> VariablesSet:
         except HttpError as error:
             if error.status not in {400, 404}:
                 raise
-            raise _unknown(f"variables set {int(text)}") from None
-    found = session.client.list_variables_sets()
-    wanted = text.strip().lower()
-    named = [each for each in found if each.name.strip().lower() == wanted]
-    if not named:
-        from tm_cli.values.text import did_you_mean
-
-        near = did_you_mean(text, [each.name for each in found], "`tm variables list` shows them")
-        raise _unknown(f"variables set named {sanitize(text)!r}", sanitize(near))
-    return named[0]
-
-
-def _unknown(what: str, hint: str = "`tm variables list` shows them") -> Refused:
-    return Refused(f"the server has no {what}", hint=hint, code="unknown_variables_set")
+            raise unknown_set(f"variables set {int(text)}") from None
+    return set_named(session.client.list_variables_sets(), text)
 
 
 def _emit(session: CommandContext, found: VariablesSet) -> int:

@@ -8,10 +8,11 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -223,10 +224,7 @@ class EmbeddedServer:
         with signals_set(stop):
             data.announce(info)
             on_ready(info)
-            background = [
-                asyncio.create_task(each)
-                for each in (scheduler_of(services).run(), expire_history(services))
-            ]
+            background = [asyncio.create_task(each) for each in self._background(services)]
             await self._wait_for_end(services, stop)
             for task in background:
                 task.cancel()
@@ -236,6 +234,16 @@ class EmbeddedServer:
                 server.should_exit = True
             await asyncio.gather(*serving)
             await asyncio.gather(*background, return_exceptions=True)
+
+    def _background(self, services: Services) -> Iterator[Coroutine[Any, Any, None]]:
+        """What a server does by itself.
+
+        One that a command has started for itself starts no scheduled runs: they would disturb what
+        the command measures.
+        """
+        yield expire_history(services)
+        if not self._options.exit_when_unused:
+            yield scheduler_of(services).run()
 
     async def _wait_for_end(self, services: Services, stop: asyncio.Event) -> None:
         ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]

@@ -164,3 +164,15 @@ def test_one_that_cannot_start_is_logged_and_the_others_start(world, caplog, pro
     world.refusal = problem
     world.at(5, 30, 3)
     assert f"profile {number} (checkout) could not start" in caplog.text
+
+
+@pytest.mark.parametrize("is_on_demand", [False, True])
+def test_a_server_that_a_command_starts_for_itself_starts_no_scheduled_runs(
+    start_server, is_on_demand
+):
+    server = start_server(exit_when_unused=is_on_demand)
+    with server.client() as client:
+        client.get("/api/v1/regions")  # by now all of its tasks are there
+        tasks = asyncio.all_tasks(server._loop)
+    names = {task.get_coro().__qualname__ for task in tasks}
+    assert ("Scheduler.run" in names) is not is_on_demand

@@ -38,6 +38,7 @@ from tm_cli.commands.shared.profile_argument import (
     trimmed_name,
 )
 from tm_cli.commands.shared.refusals import REFUSING
+from tm_cli.commands.shared.variables_set_argument import set_named
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.documents import InvalidDocument
 from tm_cli.values.text import sanitize
@@ -144,22 +145,8 @@ def _set_ids(session: CommandContext, texts: Sequence[str]) -> list[int]:
     if [text.strip().lower() for text in texts] in (["none"], [""]):
         return []
     sets = session.client.list_variables_sets()
-    return [_set_id(text.strip(), {each.id: each.name for each in sets}) for text in texts]
-
-
-def _set_id(text: str, names: Mapping[int, Any]) -> int:
-    matches = [number for number, name in names.items() if str(name) == text]
-    if text.isascii() and text.isdigit() and int(text[:20]) in names:
-        return int(text)
-    if len(matches) != 1:
-        raise Refused(
-            f"the server has no variables set {sanitize(text)!r}"
-            if not matches
-            else f"several variables sets are named {sanitize(text)!r}",
-            hint="`tm variables list` shows their ids",
-            code="unknown_variables_set" if not matches else "ambiguous_variables_set",
-        )
-    return matches[0]
+    ids = {str(each.id): each.id for each in sets}
+    return [ids.get(text.strip()) or set_named(sets, text).id for text in texts]
 
 
 def update(

@@ -63,8 +63,8 @@ def set_schedule(
 ) -> int:
     """Let the server start runs of a profile every week, replacing its schedule.
 
-    A server that a command starts for itself does so only while it runs; `tm serve` keeps one
-    running.
+    The embedded server does so while `tm serve` runs; one that a command starts for itself does
+    not.
 
     tm profiles schedule set checkout --at 'weekdays 06:30' --timezone Europe/Berlin
     """

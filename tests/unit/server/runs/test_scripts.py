@@ -115,6 +115,22 @@ def test_a_failing_init_script_refuses_the_start_with_its_own_message(api):
     assert api.rows() == []
 
 
+@process
+def test_a_profile_that_is_deleted_during_the_init_script_gets_no_run(api, httpserver):
+    api.client.timeout = 60
+
+    def delete(_request):
+        api.delete(f"/profiles/{profile_id}")
+        return Response("")
+
+    httpserver.expect_request("/").respond_with_handler(delete)
+    url = httpserver.url_for("/")
+    profile_id = api.save(initScript=f'function init() {{ fetch("{url}") }}')
+    answer = api.post(f"/profiles/{profile_id}/runs", json={})
+    assert (answer.status_code, answer.json()["error"]) == (400, "Profile not found")
+    assert api.get("/account").json()["usage"]["activeRunCount"] == 0
+
+
 def test_without_the_engine_a_start_says_what_to_install(shared_api, monkeypatch):
     monkeypatch.setitem(sys.modules, "quickjs_rs", None)
     profile_id = shared_api.save("without", responseScript="function process() {}")
