@@ -100,9 +100,13 @@ def test_scripts_are_called_before_and_after_the_load_and_the_end_is_announced(
 def test_a_failing_init_script_refuses_the_start_with_its_own_message(api):
     api.client.timeout = 60
     script = """
+    const told = [];
+    function attempt(url) { try { fetch(url) } catch (error) { told.push(error.message) } }
+    attempt("http://127.0.0.1/");
     function init() {
-      try { fetch("http://169.254.169.254/latest") }
-      catch (error) { throw new Error("\\u001b[31m" + error.message) }
+      attempt("http://ada:pa55word@127.0.0.1/");
+      attempt("http://169.254.169.254/latest");
+      throw new Error("\\u001b[31m" + told.join("; "));
     }"""
     profile_id = api.save(initScript=script)
     answer = api.post(f"/profiles/{profile_id}/start")
@@ -110,6 +114,9 @@ def test_a_failing_init_script_refuses_the_start_with_its_own_message(api):
     reason = answer.json()["error"]
     assert reason.startswith("initScript: Error: ")
     assert "169.254.169.254 is link-local" in reason
+    assert "fetch: it is possible within the function only; " in reason
+    assert "fetch http://127.0.0.1/: the address carries credentials" in reason
+    assert "pa55word" not in reason
     assert "\x1b" not in reason
     assert api.status(profile_id)["status"] == "IDLE"
     assert api.rows() == []
