@@ -449,11 +449,10 @@ async def _initialized(
         init = await initialize(fields, targets)
     if fields.init_script:
         _require_values(fields.model_copy(update={"data": job.data}), init.values)
-    secrets = {name: value for name, value in init.values.items() if isinstance(value, str)}
     changes = {
         "init_values": init.values,
         "response_script": fields.response_script,
-        "values": job.values | secrets,
+        "values": job.values | init.secrets(taken=job.values),
     }
     job = job.model_copy(update=changes)
     at_end = EndActions(

@@ -74,7 +74,9 @@ _PRELUDE = """
       throw new RangeError("it returned more than " + state.limits.value / 1024 + " KiB");
     state.results.push([true, parse(found)]);
   };
-  const failed = (error) => { state.results.push([false, show(error).slice(0, state.limits.message)]); };
+  const failed = (error) => {
+    state.results.push([false, show(error).slice(0, state.limits.message)]);
+  };
   const headersOf = (fields) => ({
     get: (name) => (name = text(name).toLowerCase(), has(fields, name) ? fields[name] : null),
     has: (name) => has(fields, text(name).toLowerCase()),

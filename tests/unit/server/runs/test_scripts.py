@@ -229,6 +229,12 @@ def test_a_callback_goes_to_no_address_that_is_refused():
     assert found == ["callbackUrl was not reached: the address cannot be used: 8.8.8.8 is public"]
 
 
+def test_all_texts_of_an_init_script_are_secrets_and_take_the_place_of_no_other():
+    values = {"token": "a", "user": {"id": "b", "roles": ["c", 2]}, "version": 3}
+    secrets = InitValues(values).secrets(taken={"token"})
+    assert secrets == {"token of init()": "a", "user.id": "b", "user.roles.0": "c"}
+
+
 def test_the_signature_is_that_of_the_time_and_the_body():
     expected = hmac.new(b"secret", b"1767225600.{}", hashlib.sha256).hexdigest()
     assert signature("secret", "1767225600", b"{}") == f"sha256={expected}"

@@ -72,7 +72,7 @@ class ResponseScript:
         self._news = Event()
         self._process: ScriptProcess | None = None
         self._failures = 0
-        self._ok = self._errors = self._skipped = 0
+        self._ok = self._errors = self._skipped = self._too_large = 0
         self._messages: Counter[str] = Counter()
         self._names = Names(_MOST_MESSAGES, "other errors")
         self._console: list[str] = []
@@ -94,7 +94,10 @@ class ResponseScript:
     def take(self, side: int, variables: Mapping[str, str], response: Response) -> None:
         """Have the script called for a response, if there is room."""
         size = len(response.body)
-        if response.body_size > LARGEST_FOR_SCRIPT or self._is_full(size):
+        if response.body_size > LARGEST_FOR_SCRIPT:
+            self._too_large += 1
+            return
+        if self._is_full(size):
             self._skipped += 1
             return
         self._waiting_bytes += size
@@ -123,17 +126,20 @@ class ResponseScript:
         return {
             "ok": self._ok,
             "errors": self._errors,
-            "skipped": self._skipped,
+            "skipped": self._skipped + self._too_large,
             "messages": dict(self._messages),
             "console": self._console,
             "follow_ups": self.follow_ups.counts(),
         }
 
     def note(self) -> str | None:
-        """What makes the load less than the script asks for; such a run is not to pass."""
+        """What makes the load less than the script asks for; such a run is not to pass.
+
+        Whether a script asks for requests is not known before a call has returned.
+        """
         calls = self._ok + self._errors + self._skipped
         asked = self.follow_ups.sent + self.follow_ups.dropped
-        may_ask = asked > 0 or self._failures > 0
+        may_ask = asked > 0 or self._failures > 0 or not self._ok
         if may_ask and self._skipped > _SMALL_SHARE * calls:
             return (
                 f"the response script was not called for {self._skipped:,} of {calls:,} responses"
