@@ -156,6 +156,8 @@ class ScriptProcess:
         except RequestFailed as failure:
             url = _CREDENTIALS.sub("//", asked.url)
             return {"error": f"fetch {sanitize(url)}: {sanitize(failure)}"}
+        if answer.is_cut:
+            return {"error": f"fetch: the answer has more than {LARGEST_ANSWER:,} bytes"}
         body = answer.body.decode(errors="replace")
         return {"status": answer.status, "headers": dict(answer.headers), "body": body}
 
