@@ -447,6 +447,8 @@ async def _initialized(
     targets = OutgoingRequests(services.check_here, services.ca_file)
     async with services.init_scripts:
         init = await initialize(fields, targets)
+    if services.profiles.find(profile.id) is None:  # it has been deleted since the start was asked
+        raise Refusal("Profile not found")
     if fields.init_script:
         _require_values(fields.model_copy(update={"data": job.data}), init.values)
     changes = {

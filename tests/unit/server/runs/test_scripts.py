@@ -122,6 +122,19 @@ def test_a_failing_init_script_refuses_the_start_with_its_own_message(api):
     assert api.rows() == []
 
 
+@process
+def test_a_profile_that_is_deleted_while_its_init_script_runs_is_not_started(api, httpserver):
+    api.client.timeout = 60
+    httpserver.expect_request("/delete").respond_with_handler(
+        lambda _: Response(status=api.delete(f"/profiles/{profile_id}").status_code)
+    )
+    script = f"function init() {{ fetch({json.dumps(httpserver.url_for('/delete'))}) }}"
+    profile_id = api.save(initScript=script)
+    answer = api.post(f"/profiles/{profile_id}/start")
+    assert (answer.status_code, answer.json()["error"]) == (400, "Profile not found")
+    assert api.rows() == []
+
+
 def test_without_the_engine_a_start_says_what_to_install(shared_api, monkeypatch):
     monkeypatch.setitem(sys.modules, "quickjs_rs", None)
     profile_id = shared_api.save("without", responseScript="function process() {}")
