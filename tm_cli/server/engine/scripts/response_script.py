@@ -10,6 +10,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import gevent
@@ -17,7 +18,7 @@ from gevent.event import Event
 
 from tm_cli.server.engine.http1.response import Response
 from tm_cli.server.engine.job import LARGEST_FOR_SCRIPT, EngineJob, RunFailed
-from tm_cli.server.engine.journeys.answers import Answer, Unusable
+from tm_cli.server.engine.journeys.answers import Answer, TooLarge, Unusable
 from tm_cli.server.engine.played import Names
 from tm_cli.server.engine.scripts.follow_ups import FollowUps
 from tm_cli.server.engine.scripts.process import ScriptProcess, ScriptProcessFailed
@@ -44,7 +45,7 @@ _POLL = 0.02
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Waiting:
     """A response of a side, the variables of its request, and the values of the macros."""
 
@@ -52,6 +53,18 @@ class _Waiting:
     response: Response
     variables: Mapping[str, str]
     values: Mapping[str, Any]
+
+    @cached_property
+    def arguments(self) -> tuple[int, str, str] | None:
+        """Status, media type and body; None for a body that is too large once it is decoded."""
+        answer = Answer.of(self.response, LARGEST_FOR_SCRIPT)
+        mime = (answer.header("content-type") or "").partition(";")[0].strip().lower()
+        try:
+            return answer.status, mime, answer.text
+        except TooLarge:
+            return None
+        except Unusable:  # an unknown coding
+            return answer.status, mime, ""
 
 
 class ResponseScript:
@@ -195,7 +208,9 @@ class ResponseScript:
             self._news.wait()
             self._news.clear()
             while self._waiting and self._failures <= _MOST_FAILURES:
-                self._call(self._line())
+                if line := self._line():
+                    self._call(line)
+                gevent.sleep(0)  # requests that are due go first
             self._skipped += len(self._waiting)
             self._waiting.clear()
             self._waiting_bytes = 0
@@ -204,15 +219,21 @@ class ResponseScript:
         """The responses of one line: few, because to encode them takes the load's own time."""
         size = 0
         found: list[_Waiting] = []
-        while self._waiting and size < _LINE_BYTES and len(found) < _LINE_CALLS:
-            found.append(self._waiting.popleft())
-            size += len(found[-1].response.body)
-        self._waiting_bytes -= size
+        for _ in range(min(_LINE_CALLS, len(self._waiting))):
+            each = self._waiting.popleft()
+            self._waiting_bytes -= len(each.response.body)
+            if each.arguments is None:
+                self._too_large += 1
+                continue
+            found.append(each)
+            size += len(each.arguments[-1])
+            if size >= _LINE_BYTES:
+                break
         return found
 
     def _call(self, responses: list[_Waiting]) -> None:
         self._calling = len(responses)
-        calls = [(each.values, _arguments(each.response)) for each in responses]
+        calls = [(each.values, each.arguments) for each in responses]
         try:
             if self._process is None:
                 self._start()
@@ -244,13 +265,3 @@ class ResponseScript:
         else:
             self._errors += 1
             self._messages[self._names.bounded(str(value))] += 1
-
-
-def _arguments(response: Response) -> tuple[int, str, str]:
-    """Status, media type and body of a response."""
-    answer = Answer.of(response)
-    mime = (answer.header("content-type") or "").partition(";")[0].strip().lower()
-    try:
-        return answer.status, mime, answer.text
-    except Unusable:  # an unknown coding
-        return answer.status, mime, ""
