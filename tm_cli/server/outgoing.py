@@ -146,6 +146,8 @@ class _Exchange:
             match event:
                 case h11.NEED_DATA:
                     data = await reader.read(_READ)
+                    if not (data or status or self._connection.trailing_data[0]):
+                        raise OSError("the connection was closed before the answer")
                     received += len(data)
                     if received > _LONGEST_HEAD + _FRAMING * self.most:
                         raise ValueError("the answer is too long")
@@ -162,8 +164,6 @@ class _Exchange:
                         return OutgoingAnswer(status, headers, bytes(body[: self.most]), True)
                 case h11.EndOfMessage():
                     return OutgoingAnswer(status, headers, bytes(body))
-                case h11.ConnectionClosed():
-                    raise OSError("the connection was closed before the answer")
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:

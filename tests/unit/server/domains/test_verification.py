@@ -159,6 +159,7 @@ def test_the_token_is_found_in_the_file(content):
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "the answer "),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 4000, "the answer is too long"),
         (b"SSH-2.0-OpenSSH\r\n", "the answer cannot be read"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "the connection was closed before the answer"),
         (answer()[:-3], "the answer cannot be read"),
     ],
 )
