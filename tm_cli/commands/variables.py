@@ -16,7 +16,7 @@ from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.shared.lists import ListOptions, ListView, show_list
 from tm_cli.commands.shared.refusals import refused
-from tm_cli.errors import ConfigurationError, Refused, UsageError
+from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:

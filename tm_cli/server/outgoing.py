@@ -18,6 +18,8 @@ from tm_cli.server.web.bodies import Refusal
 from tm_cli.values.urls import certificate_name
 
 _LONGEST_HEAD = 64 * 1024
+_FRAMING = 8  # bytes received for one of a body at most: chunks of one byte have six
+_CONNECT_SECONDS = 4.0  # to one of the addresses
 _READ = 64 * 1024
 _OF_FRAMING = {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"}
 
@@ -31,11 +33,12 @@ class RequestFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingAnswer:
-    """An answer; the names of its headers are in lower case."""
+    """An answer; the names of its headers are in lower case. `is_cut`: the body was longer."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,10 @@ class OutgoingRequests:
             raise RequestFailed(refusal.message.replace("targetUrl", "the address", 1)) from None
         except TimeoutError:
             raise RequestFailed(f"no complete answer within {seconds:g} s") from None
-        except (OSError, ValueError, h11.ProtocolError) as error:
-            raise RequestFailed(_reason(error)) from None
+        except h11.RemoteProtocolError as error:
+            raise RequestFailed(f"the answer cannot be read: {reason_of(error)}") from None
+        except (OSError, ValueError, h11.LocalProtocolError) as error:
+            raise RequestFailed(reason_of(error)) from None
 
     async def _sent(self, exchange: _Exchange, addresses: list[str]) -> OutgoingAnswer:
         target = exchange.target
@@ -82,9 +87,13 @@ class OutgoingRequests:
         problem: Exception = OSError("there is no address")
         for address in addresses:
             try:
-                reader, writer = await asyncio.open_connection(
-                    address, target.port, ssl=context, server_hostname=name
-                )
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    reader, writer = await asyncio.open_connection(
+                        address, target.port, ssl=context, server_hostname=name
+                    )
+            except TimeoutError:
+                problem = OSError(f"no connection within {_CONNECT_SECONDS:g} s")
+                continue
             except OSError as error:
                 problem = error
                 continue
@@ -131,12 +140,18 @@ class _Exchange:
         return b"".join(part or b"" for part in parts)
 
     async def answer(self, reader: asyncio.StreamReader) -> OutgoingAnswer:
-        status, headers, body = 0, dict[str, str](), bytearray()
+        status, headers, body, received = 0, dict[str, str](), bytearray(), 0
         while True:
             event = self._connection.next_event()
             match event:
                 case h11.NEED_DATA:
-                    self._connection.receive_data(await reader.read(_READ))
+                    data = await reader.read(_READ)
+                    if not (data or status or self._connection.trailing_data[0]):
+                        raise OSError("the connection was closed before the answer")
+                    received += len(data)
+                    if received > _LONGEST_HEAD + _FRAMING * self.most:
+                        raise ValueError("the answer is too long")
+                    self._connection.receive_data(data)
                 case h11.Response():
                     status = event.status_code
                     headers = {
@@ -146,11 +161,9 @@ class _Exchange:
                 case h11.Data():
                     body += event.data
                     if len(body) > self.most:
-                        raise ValueError(f"the answer has more than {self.most:,} bytes")
+                        return OutgoingAnswer(status, headers, bytes(body[: self.most]), True)
                 case h11.EndOfMessage():
                     return OutgoingAnswer(status, headers, bytes(body))
-                case h11.ConnectionClosed():
-                    raise OSError("the connection was closed before the answer")
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
@@ -158,10 +171,13 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
     usual = ssl.get_default_verify_paths().cafile or certifi.where()
     context = ssl.create_default_context(cafile=usual)
     if ca_file is not None:
-        context.load_verify_locations(ca_file)
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise RequestFailed(f"cannot use the certificates in {ca_file}: {error}") from None
     return context
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     text = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
     return str(text or error) or type(error).__name__

@@ -129,7 +129,7 @@ def hide_values(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-@lru_cache(200)
+@lru_cache(2000)
 def _forms(value: str) -> frozenset[str]:
     if len(value) < SHORTEST_HIDDEN:
         return frozenset()

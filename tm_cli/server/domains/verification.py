@@ -1,21 +1,16 @@
 """Whether the owner of a domain has put its token where only the owner can: in DNS, or in a file.
 
-Nothing is followed: no redirect, and no second resolution. Connections go to the addresses that
-were judged.
+Files are asked for at addresses that were judged, and no redirect is followed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import certifi
-import h11
-
 from tm_cli.server.domains.rule import is_address
+from tm_cli.server.outgoing import OutgoingRequests, RequestFailed, reason_of
 from tm_cli.server.targets import TargetRule
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.values.urls import DEFAULT_PORTS
@@ -24,8 +19,6 @@ Method = Literal["DNS", "HTTP"]
 
 PATH = "/.well-known/trafficmorph-verify.txt"
 _TIMEOUT = 10.0  # for an answer from DNS, or over one of https and http
-_CONNECT_TIMEOUT = 4.0  # to one of the addresses
-_LONGEST_HEAD = 16 * 1024
 _LONGEST_BODY = 4096
 _LONGEST_SHOWN = 100
 _MOST_SHOWN = 5
@@ -40,9 +33,9 @@ def txt_name(domain: str) -> str:
     return f"_trafficmorph-verify.{domain}"
 
 
-def file_url(domain: str, scheme: str = "https") -> str:
+def file_url(domain: str, scheme: str = "https", port: str = "") -> str:
     host = f"[{domain}]" if ":" in domain else domain
-    return f"{scheme}://{host}{PATH}"
+    return f"{scheme}://{host}{port}{PATH}"
 
 
 def dns_instruction(domain: str, token: str) -> str:
@@ -90,9 +83,9 @@ class DomainVerifier:
     async def _look_for_file(self, domain: str, token: str) -> None:
         misses: dict[str, str] = {}
         for scheme, port in sorted(self.web_ports, reverse=True):  # https first
-            url = file_url(domain, scheme)
+            url = file_url(domain, scheme, "" if port == DEFAULT_PORTS[scheme] else f":{port}")
             try:
-                found = await _limited(self._fetch(url, domain, port, is_tls=scheme == "https"))
+                found = await self._fetch(url)
             except Missed as missed:
                 misses[scheme] = str(missed)
                 continue
@@ -103,88 +96,19 @@ class DomainVerifier:
             raise Missed(misses.popitem()[1])
         raise Missed(", ".join(f"{scheme}: {miss}" for scheme, miss in misses.items()))
 
-    async def _fetch(self, url: str, domain: str, port: int, *, is_tls: bool) -> str:
-        """Return the file's text from the first address that accepts a connection."""
+    async def _fetch(self, url: str) -> str:
+        requests = OutgoingRequests(self.targets.check, self.ca_file)
         try:
-            addresses = await self.targets.check(url)
-        except Refusal as refusal:
-            raise Missed(refusal.message.removeprefix("targetUrl cannot be used: ")) from None
-        context = await asyncio.to_thread(_tls_context, self.ca_file) if is_tls else None
-        problem: Exception = OSError("no address")
-        for address in addresses:
-            try:
-                async with asyncio.timeout(_CONNECT_TIMEOUT):
-                    reader, writer = await asyncio.open_connection(
-                        address, port, ssl=context, server_hostname=domain if is_tls else None
-                    )
-            except TimeoutError:
-                problem = OSError(f"no connection in {_CONNECT_TIMEOUT:g} s")
-                continue
-            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-                problem = error
-                continue
-            try:
-                return await _exchange(reader, writer, url)
-            except (OSError, h11.RemoteProtocolError) as error:
-                raise Missed(f"the answer cannot be read: {_reason(error)}") from None
-            finally:
-                writer.transport.abort()
-        raise Missed(_reason(problem))
-
-
-async def _limited(fetching: Awaitable[str]) -> str:
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            return await fetching
-    except TimeoutError:
-        raise Missed(f"no complete answer in {_TIMEOUT:g} s") from None
-
-
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Trusts what load generators trust."""
-    usual = ssl.get_default_verify_paths().cafile or certifi.where()
-    context = ssl.create_default_context(cafile=usual)
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as error:
-            raise Missed(f"cannot use the certificates in {ca_file}: {error}") from None
-    return context
-
-
-async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str) -> str:
-    """Request the file; raises Missed for another status and for a body that is too long."""
-    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
-    authority = url.partition("://")[2].removesuffix(PATH)
-    head = [("Host", authority), ("User-Agent", "tm"), ("Accept", "*/*"), ("Connection", "close")]
-    request = connection.send(h11.Request(method="GET", target=PATH, headers=head))
-    writer.write((request or b"") + (connection.send(h11.EndOfMessage()) or b""))
-    body, received = b"", 0
-    while True:
-        event = connection.next_event()
-        match event:
-            case h11.NEED_DATA:
-                data = await reader.read(4096)
-                received += len(data)
-                if received > _LONGEST_HEAD + 2 * _LONGEST_BODY:
-                    raise Missed("the answer is too long")
-                connection.receive_data(data)
-            case h11.Response():
-                _check_status(event)
-            case h11.Data():
-                body += event.data
-                if len(body) > _LONGEST_BODY:
-                    raise Missed(f"found more than {_LONGEST_BODY} bytes")
-            case h11.EndOfMessage() | h11.ConnectionClosed():
-                return body.decode("utf-8-sig", "replace")
-
-
-def _check_status(response: h11.Response) -> None:
-    if response.status_code == _OK:
-        return
-    location = next((value for name, value in response.headers if name == b"location"), b"")
-    to = f" to {_shown(location.decode('ascii', 'replace'))}, which is not followed"
-    raise Missed(f"found status {response.status_code}{to if location else ''}")
+            answer = await requests.send("GET", url, seconds=_TIMEOUT, most=_LONGEST_BODY)
+        except RequestFailed as failure:
+            raise Missed(str(failure)) from None
+        if answer.status != _OK:
+            location = answer.headers.get("location")
+            to = f" to {_shown(location)}, which is not followed" if location else ""
+            raise Missed(f"found status {answer.status}{to}")
+        if answer.is_cut:
+            raise Missed(f"found more than {_LONGEST_BODY} bytes")
+        return answer.body.decode("utf-8-sig", "replace")
 
 
 async def _txt_records(name: str, server: tuple[str, int] | None) -> list[str]:
@@ -201,13 +125,8 @@ async def _txt_records(name: str, server: tuple[str, int] | None) -> list[str]:
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
     except (dns.exception.DNSException, OSError) as error:
-        raise Missed(f"the lookup has failed: {_reason(error)}") from None
+        raise Missed(f"the lookup has failed: {reason_of(error)}") from None
     return sorted(b"".join(record.strings).decode("utf-8", "replace") for record in answer)
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
-    return str(text or error) or type(error).__name__
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,8 @@ ATTEMPTS = (0.0, 1.0, 5.0)
 _CALLBACK_SECONDS = 5.0
 _LARGEST_ANSWER = 64 * 1024
 _MOST_VALUES = 100
+_MOST_TEXTS = 1000
+"""Each is looked for in all messages of the run."""
 _NAME = re.compile(r"[^\s${}]{1,200}")
 _SUCCESS = range(200, 300)
 _MAY_SUCCEED_LATER = {408, 425, 429}
@@ -44,6 +46,22 @@ class InitValues:
 
     values: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def secrets(self, taken: Container[str]) -> dict[str, str]:
+        """The texts within the values by their paths, which differ from the names `taken`."""
+        return {
+            f"{path} of init()" if path in taken else path: text
+            for path, text in _texts(self.values.items())
+        }
+
+
+def _texts(items: Iterable[tuple[object, Any]]) -> Iterator[tuple[str, str]]:
+    for name, value in items:
+        if isinstance(value, str):
+            yield str(name), value
+        elif isinstance(value, (dict, list)):
+            inner = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from ((f"{name}.{path}", text) for path, text in _texts(inner))
 
 
 def require_scripts(fields: ProfileFields) -> None:
@@ -112,6 +130,8 @@ def _checked(value: Any) -> dict[str, Any]:
         raise Refusal("initScript: init() must return an object, whose keys become macros")
     if len(value) > _MOST_VALUES:
         raise Refusal(f"initScript: init() returned more than {_MOST_VALUES} keys")
+    if sum(1 for _ in _texts(value.items())) > _MOST_TEXTS:
+        raise Refusal(f"initScript: init() returned more than {_MOST_TEXTS:,} texts")
     for name in value:
         if not _NAME.fullmatch(name):
             raise Refusal(f"initScript: init() returned {sanitize(name)!r}, which is no macro")

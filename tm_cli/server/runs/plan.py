@@ -447,13 +447,14 @@ async def _initialized(
     targets = OutgoingRequests(services.check_here, services.ca_file)
     async with services.init_scripts:
         init = await initialize(fields, targets)
+    if services.profiles.find(profile.id) is None:  # it has been deleted since the start was asked
+        raise Refusal("Profile not found")
     if fields.init_script:
         _require_values(fields.model_copy(update={"data": job.data}), init.values)
-    secrets = {name: value for name, value in init.values.items() if isinstance(value, str)}
     changes = {
         "init_values": init.values,
         "response_script": fields.response_script,
-        "values": job.values | secrets,
+        "values": job.values | init.secrets(taken=job.values),
     }
     job = job.model_copy(update=changes)
     at_end = EndActions(

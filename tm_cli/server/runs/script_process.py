@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,6 +29,7 @@ _OPENING = 15.0  # the engine is compiled; a client waits for its start half a m
 _GRACE = 2.0
 _MAX_LINE = 4 * 1024 * 1024
 _MOST_LINES = 20
+_CREDENTIALS = re.compile(r"//[^/?#]*@")
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +154,10 @@ class ScriptProcess:
         except ValidationError:
             return {"error": "fetch: the URL, the method, the headers or the body cannot be sent"}
         except RequestFailed as failure:
-            return {"error": f"fetch {sanitize(asked.url)}: {sanitize(failure)}"}
+            url = _CREDENTIALS.sub("//", asked.url)
+            return {"error": f"fetch {sanitize(url)}: {sanitize(failure)}"}
+        if answer.is_cut:
+            return {"error": f"fetch: the answer has more than {LARGEST_ANSWER:,} bytes"}
         body = answer.body.decode(errors="replace")
         return {"status": answer.status, "headers": dict(answer.headers), "body": body}
 

@@ -11,12 +11,15 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from typing import IO, Any
 
 from tm_cli.server.sandbox.script import Script, ScriptError
 
 _NICENESS = 10
 """The load must not wait for scripts where both share a core."""
+_LONGEST_REQUEST = 1024 * 1024
 
 
 class Pipe:
@@ -24,6 +27,7 @@ class Pipe:
 
     def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
         self._source, self._sink = source, sink
+        self.may_fetch = False
 
     def read(self) -> dict[str, Any] | None:
         line = self._source.readline()
@@ -34,6 +38,11 @@ class Pipe:
         self._sink.flush()
 
     def fetch(self, request: str) -> str:
+        """Have a request sent; while the script is opened, the other process expects none."""
+        if not self.may_fetch:
+            return json.dumps({"error": "fetch: it is possible within the function only"})
+        if len(request) > _LONGEST_REQUEST:
+            return json.dumps({"error": f"fetch: a request of more than {_LONGEST_REQUEST} bytes"})
         self.write(fetch=json.loads(request))
         answer = self.read()
         if answer is None:  # the other process is gone
@@ -47,6 +56,7 @@ def main() -> int:
     pipe = Pipe(sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     _restrict()
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     opening = pipe.read()
     if opening is None:
         return 1
@@ -56,6 +66,7 @@ def main() -> int:
         pipe.write(error=str(error))
         return 1
     pipe.write(ready=True, console=script.take_console())
+    pipe.may_fetch = True
     while (message := pipe.read()) is not None:
         pipe.write(results=script.run(message["calls"]), console=script.take_console())
     return 0
@@ -88,6 +99,13 @@ def _restrict() -> None:
 
     os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with(parent: int) -> None:
+    """End with the process that has started this one, even within a call that does not end."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -100,9 +100,13 @@ def test_scripts_are_called_before_and_after_the_load_and_the_end_is_announced(
 def test_a_failing_init_script_refuses_the_start_with_its_own_message(api):
     api.client.timeout = 60
     script = """
+    const told = [];
+    function attempt(url) { try { fetch(url) } catch (error) { told.push(error.message) } }
+    attempt("http://127.0.0.1/");
     function init() {
-      try { fetch("http://169.254.169.254/latest") }
-      catch (error) { throw new Error("\\u001b[31m" + error.message) }
+      attempt("http://ada:pa55word@127.0.0.1/");
+      attempt("http://169.254.169.254/latest");
+      throw new Error("\\u001b[31m" + told.join("; "));
     }"""
     profile_id = api.save(initScript=script)
     answer = api.post(f"/profiles/{profile_id}/start")
@@ -110,6 +114,9 @@ def test_a_failing_init_script_refuses_the_start_with_its_own_message(api):
     reason = answer.json()["error"]
     assert reason.startswith("initScript: Error: ")
     assert "169.254.169.254 is link-local" in reason
+    assert "fetch: it is possible within the function only; " in reason
+    assert "fetch http://127.0.0.1/: the address carries credentials" in reason
+    assert "pa55word" not in reason
     assert "\x1b" not in reason
     assert api.status(profile_id)["status"] == "IDLE"
     assert api.rows() == []
@@ -223,7 +230,12 @@ async def loopback(url):
 )
 def test_a_callback_is_repeated_where_that_may_help(httpserver, statuses, attempts, notes):
     left = iter(statuses)
-    httpserver.expect_request("/hook").respond_with_handler(lambda _: Response(status=next(left)))
+
+    def answer(_):
+        status = next(left)
+        return Response(b"x" * 100_000 if status == 200 else b"", status)  # which is not read
+
+    httpserver.expect_request("/hook").respond_with_handler(answer)
     found, pauses = ended(httpserver.url_for("/hook"), loopback)
     assert found == notes
     assert tuple(pauses) == ATTEMPTS[:attempts]
@@ -236,6 +248,12 @@ def test_a_callback_goes_to_no_address_that_is_refused():
 
     found, _ = ended("http://example.test/hook", check)
     assert found == ["callbackUrl was not reached: the address cannot be used: 8.8.8.8 is public"]
+
+
+def test_all_texts_of_an_init_script_are_secrets_and_take_the_place_of_no_other():
+    values = {"token": "a", "user": {"id": "b", "roles": ["c", 2]}, "version": 3}
+    secrets = InitValues(values).secrets(taken={"token"})
+    assert secrets == {"token of init()": "a", "user.id": "b", "user.roles.0": "c"}
 
 
 def test_the_signature_is_that_of_the_time_and_the_body():

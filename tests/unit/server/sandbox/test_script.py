@@ -1,6 +1,13 @@
 """Calls of a script in the engine, in this process: what comes back, and what cannot be done."""
 
+import json
+import subprocess
+import sys
+
+import psutil
 import pytest
+
+from tests.unit.server.running_server import eventually
 
 pytest.importorskip("quickjs_rs")
 
@@ -23,6 +30,7 @@ function process(status, mime, body) {
     case "regex": return /(a+)+$/.test("a".repeat(40) + "b");
     case "deep": return (function again() { return again() + 1; })();
     case "memory": { const all = []; while (true) all.push(new Array(1000).fill(0)); }
+    case "nested": { let all = []; for (let i = 0; i < 900; i += 1) all = [all]; return all; }
     case "surrogate": return "\\ud800";
     case "calls": return calls;
     case "log": console.log("a", {b: 1}, new Error("c"), undefined); return;
@@ -54,6 +62,7 @@ def called(script, *bodies):
         ("function", (False, "TypeError: it returned a value that JSON does not have")),
         ("promise", (False, "TypeError: it must not be async")),
         ("long", (False, "RangeError: it returned more than 16 KiB")),
+        ("nested", (False, "it returned more than 64 lists and objects in one another")),
         ("loop", (False, "it took longer than 0.3 s")),
         ("regex", (False, "it took longer than 0.3 s")),
         ("surrogate", (True, "\ud800")),
@@ -115,6 +124,45 @@ def test_macros_have_the_values_of_the_call_or_of_the_run_and_are_never_code():
     ]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "Array.prototype.push = () => 0",
+        "globalThis.__tm = () => '{}'",
+        "globalThis.__tm = () => '[1]'",
+        "globalThis.__tm = () => ({})",
+        """globalThis.__tm = () => '{"results": [], "console": []}'""",
+        """globalThis.__tm = () => '{"results": [[true, 1], [true, 2]], "console": []}'""",
+        """globalThis.__tm = () => '{"results": [[true, 1e999]], "console": []}'""",
+        """globalThis.__tm = () => `{"results": [[true, "${"x".repeat(9e5)}"]], "console": []}`""",
+    ],
+)
+def test_a_script_that_changes_what_calls_it_fails(change):
+    script = Script(f"{change}; function process() {{}}", "process", seconds=1)
+    assert script.run([({}, ())]) == [(False, sandbox._CHANGED)]
+
+
+def test_no_message_and_no_line_of_the_console_is_long_whatever_the_script_changes():
+    source = """
+    String.prototype.slice = function () { return this };
+    function process(last) {
+      for (let i = 0; i < 30; i += 1) console.log("x".repeat(600));
+      if (last) globalThis.__tm = () => { throw new Error("x".repeat(9e5)) };
+      throw new Error("x".repeat(9e3));
+    }"""
+    script = Script(source, "process", seconds=1)
+    results = script.run([({}, (0,))]) + script.run([({}, (1,))]) + script.run([({}, (2,))])
+    assert [len(message) for _, message in results] == [1000, 1000, 1000]
+    assert [len(line) for line in script.take_console()] == [500] * 20
+
+
+def test_macros_may_have_the_names_of_what_objects_have():
+    names = {"toString": "a", "constructor": 1}
+    source = "function process() { return ['$$toString$$', $$constructor$$] }"
+    script = Script(source, "process", constants=names, seconds=1)
+    assert script.run([({}, ())]) == [(True, ["a", 1])]
+
+
 def test_a_script_reaches_nothing_of_this_machine():
     source = "function process() { return Object.getOwnPropertyNames(globalThis) }"
     [(_, names)] = Script(source, "process", seconds=1).run([({}, ())])
@@ -141,3 +189,36 @@ def test_fetch_gives_answers_and_throws_errors():
         "function init() { fetch('x') }", "init", seconds=1, fetch=lambda _: '{"error": "no"}'
     )
     assert failing.run([({}, ())]) == [(False, "Error: no")]
+
+
+_PARENT = """
+import json, os, signal, subprocess, sys
+sandbox = [sys.executable, "-m", "tm_cli.server.sandbox"]
+process = subprocess.Popen(sandbox, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+for line in json.loads(sys.argv[1]):
+    process.stdin.write(json.dumps(line).encode() + b"\\n")
+    process.stdin.flush()
+process.stdout.readline()
+os.write(1, b"%d" % process.pid)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform == "win32", reason="a job of Windows ends its processes")
+def test_a_call_that_does_not_end_ends_with_the_process_that_has_asked_for_it():
+    source = "function process() { Array.prototype.indexOf.call({length: 2 ** 53 - 1}, 1) }"
+    scripts = [["responseScript", "process", source]]
+    opening = {"scripts": scripts, "macros": [], "constants": {}, "seconds": 1, "fetch": False}
+    lines = json.dumps([opening, {"calls": [[{}, []]]}])
+    parent = [sys.executable, "-c", _PARENT, lines]
+    with subprocess.Popen(parent, stdout=subprocess.PIPE) as process:
+        sandbox_id = int(process.stdout.read())
+    eventually(lambda: has_ended(sandbox_id))
+
+
+def has_ended(process_id):
+    try:
+        return psutil.Process(process_id).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

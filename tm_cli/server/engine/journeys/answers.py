@@ -45,25 +45,42 @@ class Unusable(Exception):
     """A body that cannot be looked into; the message is the reason, in a few words."""
 
 
+class TooLarge(Unusable):
+    """A body that has, or whose content has, more bytes than are looked into."""
+
+    def __init__(self, most: int) -> None:
+        size = f"{most // 1024 // 1024} MiB" if most >= 1024 * 1024 else f"{most // 1024} KiB"
+        super().__init__(f"over {size}")
+
+
 class Answer:
     """The final answer to a step; what is in the body is decoded when it is first needed."""
 
     def __init__(
-        self, status: int, fields: Sequence[tuple[str, str]], body: bytes | None, size: int
+        self,
+        status: int,
+        fields: Sequence[tuple[str, str]],
+        body: bytes | None,
+        size: int,
+        most: int = MOST_KEPT,
     ) -> None:
-        """`body` is None where it was too large to be kept; `size` counts its bytes."""
+        """`body` is None where it was too large to be kept; `size` counts its bytes.
+
+        What has more than `most`, also decoded, is not looked into.
+        """
         self.status = status
         self.size = size
         self._fields = fields
         self._body = body
+        self._most = most
         self._text: str | None = None
         self._document: Any = _ABSENT
 
     @classmethod
-    def of(cls, response: Response) -> Self:
-        is_kept = response.body_size <= MOST_KEPT
+    def of(cls, response: Response, most: int = MOST_KEPT) -> Self:
+        is_kept = response.body_size <= most
         body = bytes(response.body) if is_kept else None
-        return cls(response.status, fields_of(response.head), body, response.body_size)
+        return cls(response.status, fields_of(response.head), body, response.body_size, most)
 
     def header(self, name: str) -> str | None:
         """The value of a header; those of several fields of that name are joined."""
@@ -90,7 +107,7 @@ class Answer:
 
     def _decoded(self) -> bytes:
         if self._body is None:
-            raise Unusable("over 2 MiB")
+            raise TooLarge(self._most)
         coding = (self.header("content-encoding") or "identity").strip().lower()
         if coding == "identity" or not self._body:
             return self._body
@@ -98,11 +115,11 @@ class Answer:
             raise Unusable("unknown encoding")
         decoder = zlib.decompressobj(wbits=47)  # gzip or zlib, as the first bytes say
         try:
-            found = decoder.decompress(self._body, MOST_KEPT)
+            found = decoder.decompress(self._body, self._most)
         except zlib.error:
             raise Unusable("damaged encoding") from None
-        if decoder.unconsumed_tail or len(found) == MOST_KEPT:
-            raise Unusable("over 2 MiB")
+        if decoder.unconsumed_tail or len(found) == self._most:
+            raise TooLarge(self._most)
         if not decoder.eof:  # the end is missing
             raise Unusable("damaged encoding")
         return found

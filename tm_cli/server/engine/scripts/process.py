@@ -39,7 +39,7 @@ class ScriptProcess:
         )
         os.close(source)
         os.close(sink)
-        self._source, self._rest = answers, b""
+        self._source = answers
         if sys.platform != "win32":
             gevent_os.make_nonblocking(self._source)
             gevent_os.make_nonblocking(self._sink)
@@ -62,14 +62,15 @@ class ScriptProcess:
         return answer
 
     def _write_all(self, line: bytes) -> None:
-        while line:
-            line = line[_write(self._sink, line) :]
+        rest = memoryview(line)
+        while rest:
+            rest = rest[_write(self._sink, rest) :]
 
-    def _next_line(self) -> bytes:
-        """The next line of the process; what its end cuts off cannot be read."""
-        while b"\n" not in self._rest and (chunk := _read(self._source, _CHUNK)):
-            self._rest += chunk
-        line, _, self._rest = self._rest.partition(b"\n")
+    def _next_line(self) -> bytearray:
+        """The answer to the last line; what the end of the process cuts off cannot be read."""
+        line = bytearray()
+        while not line.endswith(b"\n") and (chunk := _read(self._source, _CHUNK)):
+            line += chunk
         return line
 
     def kill(self) -> None:

@@ -10,6 +10,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import gevent
@@ -17,7 +18,7 @@ from gevent.event import Event
 
 from tm_cli.server.engine.http1.response import Response
 from tm_cli.server.engine.job import LARGEST_FOR_SCRIPT, EngineJob, RunFailed
-from tm_cli.server.engine.journeys.answers import Answer, Unusable
+from tm_cli.server.engine.journeys.answers import Answer, TooLarge, Unusable
 from tm_cli.server.engine.played import Names
 from tm_cli.server.engine.scripts.follow_ups import FollowUps
 from tm_cli.server.engine.scripts.process import ScriptProcess, ScriptProcessFailed
@@ -44,7 +45,7 @@ _POLL = 0.02
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Waiting:
     """A response of a side, the variables of its request, and the values of the macros."""
 
@@ -52,6 +53,18 @@ class _Waiting:
     response: Response
     variables: Mapping[str, str]
     values: Mapping[str, Any]
+
+    @cached_property
+    def arguments(self) -> tuple[int, str, str] | None:
+        """Status, media type and body; None for a body that is too large once it is decoded."""
+        answer = Answer.of(self.response, LARGEST_FOR_SCRIPT)
+        mime = (answer.header("content-type") or "").partition(";")[0].strip().lower()
+        try:
+            return answer.status, mime, answer.text
+        except TooLarge:
+            return None
+        except Unusable:  # an unknown coding
+            return answer.status, mime, ""
 
 
 class ResponseScript:
@@ -72,7 +85,7 @@ class ResponseScript:
         self._news = Event()
         self._process: ScriptProcess | None = None
         self._failures = 0
-        self._ok = self._errors = self._skipped = 0
+        self._ok = self._errors = self._skipped = self._too_large = 0
         self._messages: Counter[str] = Counter()
         self._names = Names(_MOST_MESSAGES, "other errors")
         self._console: list[str] = []
@@ -94,7 +107,10 @@ class ResponseScript:
     def take(self, side: int, variables: Mapping[str, str], response: Response) -> None:
         """Have the script called for a response, if there is room."""
         size = len(response.body)
-        if response.body_size > LARGEST_FOR_SCRIPT or self._is_full(size):
+        if response.body_size > LARGEST_FOR_SCRIPT:
+            self._too_large += 1
+            return
+        if self._is_full(size):
             self._skipped += 1
             return
         self._waiting_bytes += size
@@ -123,17 +139,20 @@ class ResponseScript:
         return {
             "ok": self._ok,
             "errors": self._errors,
-            "skipped": self._skipped,
+            "skipped": self._skipped + self._too_large,
             "messages": dict(self._messages),
             "console": self._console,
             "follow_ups": self.follow_ups.counts(),
         }
 
     def note(self) -> str | None:
-        """What makes the load less than the script asks for; such a run is not to pass."""
+        """What makes the load less than the script asks for; such a run is not to pass.
+
+        Whether a script asks for requests is not known before a call has returned.
+        """
         calls = self._ok + self._errors + self._skipped
         asked = self.follow_ups.sent + self.follow_ups.dropped
-        may_ask = asked > 0 or self._failures > 0
+        may_ask = asked > 0 or self._failures > 0 or not self._ok
         if may_ask and self._skipped > _SMALL_SHARE * calls:
             return (
                 f"the response script was not called for {self._skipped:,} of {calls:,} responses"
@@ -189,7 +208,9 @@ class ResponseScript:
             self._news.wait()
             self._news.clear()
             while self._waiting and self._failures <= _MOST_FAILURES:
-                self._call(self._line())
+                if line := self._line():
+                    self._call(line)
+                gevent.sleep(0)  # requests that are due go first
             self._skipped += len(self._waiting)
             self._waiting.clear()
             self._waiting_bytes = 0
@@ -198,15 +219,21 @@ class ResponseScript:
         """The responses of one line: few, because to encode them takes the load's own time."""
         size = 0
         found: list[_Waiting] = []
-        while self._waiting and size < _LINE_BYTES and len(found) < _LINE_CALLS:
-            found.append(self._waiting.popleft())
-            size += len(found[-1].response.body)
-        self._waiting_bytes -= size
+        for _ in range(min(_LINE_CALLS, len(self._waiting))):
+            each = self._waiting.popleft()
+            self._waiting_bytes -= len(each.response.body)
+            if each.arguments is None:
+                self._too_large += 1
+                continue
+            found.append(each)
+            size += len(each.arguments[-1])
+            if size >= _LINE_BYTES:
+                break
         return found
 
     def _call(self, responses: list[_Waiting]) -> None:
         self._calling = len(responses)
-        calls = [(each.values, _arguments(each.response)) for each in responses]
+        calls = [(each.values, each.arguments) for each in responses]
         try:
             if self._process is None:
                 self._start()
@@ -238,13 +265,3 @@ class ResponseScript:
         else:
             self._errors += 1
             self._messages[self._names.bounded(str(value))] += 1
-
-
-def _arguments(response: Response) -> tuple[int, str, str]:
-    """Status, media type and body of a response."""
-    answer = Answer.of(response)
-    mime = (answer.header("content-type") or "").partition(";")[0].strip().lower()
-    try:
-        return answer.status, mime, answer.text
-    except Unusable:  # an unknown coding
-        return answer.status, mime, ""

@@ -1,5 +1,6 @@
 """What waits for a response script, what is left out, and what is said about it; no process."""
 
+import gzip
 import json
 
 import pytest
@@ -55,6 +56,22 @@ def test_responses_that_a_script_was_too_slow_for_come_first_in_the_next_line(sc
     assert script._waiting_bytes == 0
 
 
+def compressed(size):
+    found = response()
+    found.head += b"\r\nContent-Encoding: gzip"
+    found.body[:] = gzip.compress(b"x" * size)
+    found.body_size = len(found.body)
+    return found
+
+
+def test_what_compressed_bodies_decode_to_is_limited(script):
+    for size in (50_000, 10_000_000, 50_000, 50_000):
+        script.take(0, {}, compressed(size))
+    line = script._line()
+    assert [len(each.arguments[-1]) for each in line] == [50_000, 50_000]  # in one line
+    assert script.counts()["skipped"] == 1
+
+
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
@@ -62,6 +79,9 @@ def test_responses_that_a_script_was_too_slow_for_come_first_in_the_next_line(sc
         ({"_ok": 90, "_skipped": 10, "sent": 0}, None),
         ({"_ok": 90, "_skipped": 10, "sent": 9}, "was not called for 10 of 100 responses"),
         ({"_ok": 0, "_skipped": 10, "_failures": 4}, "was not called for 10 of 10 responses"),
+        ({"_errors": 5, "_skipped": 5}, "was not called for 5 of 10 responses"),
+        ({"_ok": 90, "_too_large": 10, "sent": 9}, None),
+        ({"_too_large": 10}, None),
         ({"_ok": 90, "sent": 90, "dropped": 10}, "10 of 100 requests of the response script"),
         ({}, None),
     ],
