@@ -32,8 +32,6 @@ async def _start(services: Services, profile: StoredProfile, asked: StartBody) -
         run, job = await prepare_run(services, profile, asked)
     except Refusal as refusal:
         raise refusal.hiding(asked.values or {}) from None
-    if services.profiles.find(profile.id) is None:  # deleted while its init script ran
-        raise Refusal("Profile not found")
     services.supervisor.start(run, job)
     return _control(profile.id, run.run_id, "RUNNING")
 
