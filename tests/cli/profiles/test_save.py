@@ -64,7 +64,8 @@ def test_a_taken_name_is_refused_unless_it_is_to_be_overwritten(gate, server):
     server.answer("POST", "/profiles", profile(id=9), code=201)
     done = gate("profiles", "create", "checkout", *LOAD, "--overwrite", "--json")
     assert done.json["data"]["action"] == "overwritten"
-    assert sent(server)["initScript"] == STORED["initScript"]  # no document has it
+    for key in ("initScript", "variablesSetIds", "region"):  # no document has them
+        assert sent(server)[key] == STORED[key]
     assert "callbackUrl" not in sent(server)
 
 
@@ -105,6 +106,35 @@ def test_an_update_sends_back_all_that_it_does_not_change(gate, server):
         del whole[key]  # the server's own, and what is kept when it is missing
     assert sent(server) == whole
     assert "s3cret" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "stored", "shown"),
+    [
+        (
+            ("--header", "Authorization: Bearer s3cret"),
+            {"requestHeaders": '[{"name": "Authorization", "value": "Bearer s3cret"}]'},
+            {"Authorization": "***"},
+        ),
+        (
+            ("--body", '{"user":"x","password":"s3cret"}'),
+            {"requestBody": '{"user":"x","password":"s3cret"}'},
+            '{"user": "x", "password": "***"}',
+        ),
+        (
+            ("--body", '[{"deep": [{"token": "s3cret"}]}]'),
+            {"requestBody": '[{"deep": [{"token": "s3cret"}]}]'},
+            [{"deep": [{"token": "***"}]}],
+        ),
+    ],
+    ids=["headers", "body", "list"],
+)
+def test_a_new_value_is_told_without_its_secrets(gate, server, options, stored, shown):
+    read_twice(server, requestHeaders=None, requestBody=None)
+    bare = {"requestHeaders": None, "requestBody": None}
+    server.answer("PUT", f"/profiles/{PROFILE}", profile(**bare | stored))
+    result = gate("profiles", "update", "42", *options, "--json")
+    assert [each["after"] for each in result.json["data"]["changes"]] == [shown]
 
 
 def test_an_update_that_changes_nothing_writes_nothing(gate, server):

@@ -57,11 +57,35 @@ def difference_table(
 
 
 def _public(difference: Difference, value: Any) -> Any:
-    """A value, unless it is likely to be a secret, which must not get into logs."""
-    name = difference.key.rpartition(".")[2].partition("[")[0]
-    if value is None or not is_secret(name):
-        return value
-    return HIDDEN
+    """A value without what is likely to be a secret, which must not get into logs."""
+    return _masked(difference.key.rpartition(".")[2].partition("[")[0], value)
+
+
+def _masked(name: object, value: Any) -> Any:
+    match value:
+        case None:
+            return None
+        case _ if is_secret(str(name)):
+            return HIDDEN
+        case {"name": str(header), "value": text, **rest} if not rest:
+            return {"name": header, "value": _masked(header, text)}
+        case dict():
+            return {key: _masked(key, each) for key, each in value.items()}
+        case list():
+            return [_masked("", each) for each in value]
+        case str() if value.lstrip()[:1] in ("{", "["):
+            return _masked_json(value)
+    return value
+
+
+def _masked_json(text: str) -> str:
+    """A text that may be JSON, such as a body: as it is, unless it has a secret."""
+    try:
+        found = json.loads(text)
+        public = _masked("", found)
+    except (ValueError, RecursionError):
+        return text
+    return text if public == found else json.dumps(public, ensure_ascii=False)
 
 
 def _shown(difference: Difference, value: Any) -> str | None:

@@ -22,6 +22,7 @@ from tm_cli.backends.trafficmorph.profile_documents import (
 from tm_cli.backends.trafficmorph.profile_fields import (
     API_NAMES,
     NOT_SENT,
+    ONLY_IN_API,
     Difference,
     body_of,
     field_differences,
@@ -72,10 +73,10 @@ def create(
             hint=f"`tm profiles update ID` changes one of them: {ids}",
             code="ambiguous_profile",
         )
-    before = _fields(session, same[0].id) if same else None
+    before = stored_fields(session, same[0].id) if same else None
     body = body_of(document) | further | _sets(session, options)
-    if before is not None:  # no document has them, and a missing one is reset
-        body = {key: before[key] for key in ("initScript", "cleanupScript") if key in before} | body
+    if before is not None:  # no document has them, and a missing one may be reset
+        body = {key: before[key] for key in ONLY_IN_API if key in before} | body
     with refusal("the profile"):
         saved = session.client.create_profile(body)
     if before is None and saved.id in {each.id for each in known}:
@@ -178,7 +179,7 @@ def update(
     if not changes and options.is_empty():
         raise UsageError("nothing to change: name a document or options")
     ref = resolve_profile(session.client, profile, cwd)
-    stored = _fields(session, ref.profile_id)
+    stored = stored_fields(session, ref.profile_id)
     needs = {key: each for key, each in changes.items() if each is not None}
     document_of = {"endpointUrl": stored.get("targetUrl"), **needs}
     ending = "; nothing was changed"
@@ -188,7 +189,7 @@ def update(
     fields, body = _merged(stored, changes, further, options)
     if not field_differences(stored, stored | fields):
         return _print(session, Profile.model_validate(stored), "unchanged", [])
-    newest = _fields(session, ref.profile_id)
+    newest = stored_fields(session, ref.profile_id)
     if others := _told(field_differences(stored, newest)):
         fields, body = _merged(newest, changes, further, options)
         _say_changed(session, others, fields)
@@ -271,7 +272,8 @@ def _check_rename(
             )
 
 
-def _fields(session: CommandContext, profile_id: int) -> dict[str, Any]:
+def stored_fields(session: CommandContext, profile_id: int) -> dict[str, Any]:
+    """Return a profile exactly as the server sends it; raises Refused when it is not there."""
     try:
         return session.client.get_profile_fields(profile_id)
     except HttpError as error:
