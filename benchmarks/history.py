@@ -231,6 +231,7 @@ def pages(server: Server) -> Iterator[Figure]:
         ("tag of half of the runs", {"tag": "branch-main"}),
         ("tag of one commit", {"tag": rare}),
         ("tag of no run", {"tag": "commit-none"}),
+        ("beginning of a run id", {"runId": newest["runId"][:8]}),
         ("last 30 days", {"from": month}),
         (
             "profile, verdict, tag and time",

@@ -112,6 +112,16 @@ def test_prune_deletes_what_no_file_names_but_nothing_that_runs(gate, server, do
     assert (result.exit_code, actions(result)) == (ExitCode.ERROR, ["unchanged", "deleted", "kept"])
 
 
+def test_prune_keeps_what_a_document_in_a_deeper_directory_names(gate, server, tm, documents):
+    documents("a")
+    (tm.cwd / "p" / "team").mkdir()
+    (tm.cwd / "p" / "team" / "b.yaml").write_text("name: B\nduraton: 1\n")
+    stored(server, "a", "b")
+    server.answer("GET", "/profiles/1/export", EXPORTED)
+    result = gate("profiles", "apply", "p", "--prune", "--yes", "--json")
+    assert (result.exit_code, actions(result)) == (ExitCode.OK, ["unchanged"])
+
+
 def test_prune_asks_first_and_names_what_would_go(gate, server, documents):
     documents("a")
     stored(server, "old")
