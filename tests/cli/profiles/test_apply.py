@@ -91,6 +91,14 @@ def test_nothing_is_sent_unless_every_document_is_right(gate, documents, tm):
     assert "nothing was changed" in result.stderr
 
 
+def test_blanks_around_a_name_are_no_difference(gate, server, tm, documents):
+    documents("a")
+    (tm.cwd / "p" / "a.yaml").write_text(DOCUMENT.format(name='" a\\t"'))
+    stored(server, "a")
+    server.answer("GET", "/profiles/1/export", EXPORTED)
+    assert gate("profiles", "apply", "p").stdout.startswith("unchanged")
+
+
 def test_a_dry_run_writes_nothing(gate, server, documents):
     documents("a", "b")
     stored(server, "a", "old")

@@ -46,6 +46,14 @@ def test_a_new_profile_has_what_the_options_say(gate, server):
     }
 
 
+def test_a_header_is_added_to_those_of_another_option(gate, server):
+    server.answer("GET", "/profiles", []).answer("POST", "/profiles", profile(), code=201)
+    headers = ("--set", "requestHeaders={A: b}", "--header", "C: d")
+    assert gate("profiles", "create", "checkout", *LOAD, *headers).exit_code == ExitCode.OK
+    found = json.loads(sent(server)["requestHeaders"])
+    assert {item["name"]: item["value"] for item in found} == {"A": "b", "C": "d"}
+
+
 def test_options_take_precedence_over_a_document(gate, server, tm):
     text = "name: a\nendpointUrl: http://x/\nduration: 1m\npoints: [[0, 5], [60, 5]]\n"
     (tm.cwd / "a.yaml").write_text(text + "loop: true\ncallbackUrl: http://x/done\n")
@@ -80,6 +88,7 @@ def test_a_taken_name_is_refused_unless_it_is_to_be_overwritten(gate, server):
         ((*LOAD, "--method", "GETT"), "--method: is 'GETT'"),
         ((*LOAD, "--header", "nothing"), "--header"),
         ((*LOAD, "--set", "warmpu=1"), "--set warmpu: unknown key 'warmpu'; did you mean warmup?"),
+        ((*LOAD, "--set", "gate={p95: 10%}"), "--set gate.p95 must be"),
         ((*LOAD, "--set", "region=eu"), "an option of its own"),
         ((*LOAD, "--set", "name=null"), "it cannot be empty"),
     ],

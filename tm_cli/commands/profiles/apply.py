@@ -20,12 +20,11 @@ from tm_cli.commands.profiles.differences import differences_data
 from tm_cli.commands.profiles.save import refusal
 from tm_cli.commands.runs.features import require_support
 from tm_cli.commands.runs.request import ComparisonOptions
-from tm_cli.commands.shared.profile_argument import folded_name
 from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.signals import SignalReceived
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import folded_name, sanitize
 
 ACTIVE = ("RUNNING", "PAUSED")
 TOO_MANY = 429

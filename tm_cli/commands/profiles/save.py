@@ -34,13 +34,11 @@ from tm_cli.commands.runs.features import require_support
 from tm_cli.commands.runs.request import ComparisonOptions
 from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
-    folded_name,
     resolve_profile,
-    trimmed_name,
 )
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.documents import InvalidDocument
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import folded_name, sanitize, trimmed_name
 
 _FLAGS = {"endpointUrl": "--target", "duration": "--duration", "points": "--rate or --points"}
 
@@ -106,7 +104,7 @@ def _whole(
             raise UsageError(f"{subject} is a locustfile; a profile document names it")
     wanted = {**base, **title, **given}
     found = {key: each for key, each in wanted.items() if each is not None}
-    _add_derived(found, options, base)
+    _add_derived(found, options)
     if missing := [key for key in REQUIRED if found.get(key) is None]:
         flags = [_FLAGS.get(key, f"--set {key}=VALUE") for key in missing]
         raise UsageError(f"a profile needs {' and '.join(flags)}, or a document that has it")
@@ -117,7 +115,7 @@ def _whole(
     return whole
 
 
-def _add_derived(found: dict[str, Any], options: FieldOptions, base: Mapping[str, Any]) -> None:
+def _add_derived(found: dict[str, Any], options: FieldOptions) -> None:
     """Add what the options say about values that the profile has."""
     if options.rate is not None:
         from tm_cli.setup.answers import read_rate
@@ -131,7 +129,7 @@ def _add_derived(found: dict[str, Any], options: FieldOptions, base: Mapping[str
         seconds = found["duration"]
         found["points"] = [{"x": 0, "y": rate}, {"x": seconds, "y": rate}]
     if options.header:
-        found["requestHeaders"] = merged_headers(base.get("requestHeaders"), options.header)
+        found["requestHeaders"] = merged_headers(found.get("requestHeaders"), options.header)
 
 
 def _sets(session: CommandContext, options: FieldOptions) -> dict[str, Any]:
@@ -229,7 +227,7 @@ def _merged(
     """
     base = {"duration": stored.get("duration"), "requestHeaders": stored.get("requestHeaders")}
     wanted: dict[str, Any] = {**base, **changes}
-    _add_derived(wanted, options, wanted)
+    _add_derived(wanted, options)
     derived = [key for key in wanted if key not in base or wanted[key] != base[key]]
     fields = {API_NAMES.get(key, key): _cleared(key, wanted[key]) for key in derived}
     fields |= further
