@@ -93,6 +93,12 @@ def test_long_list_in_json_is_one_long_page(gate, server):
     assert [item["id"] for item in data["content"]] == list(range(300, 150, -1))
 
 
+@pytest.mark.parametrize("filters", [("--tag", "a\udcff"), ("--region", "\udc80")], ids=repr)
+def test_filter_that_is_not_text_is_a_mistake_of_the_user(gate, filters):
+    result = gate("history", "list", *filters)
+    assert (result.exit_code, "is not UTF-8" in result.stderr) == (ExitCode.USAGE, True)
+
+
 def test_page_and_size_are_one_page_of_the_server(gate, server):
     server.answer("GET", "/history", page(row()), query={"page": "3", "size": "5"})
     assert gate("history", "list", "--page", "3", "--size", "5").exit_code == ExitCode.OK
