@@ -163,7 +163,7 @@ _COLUMNS: dict[str, _Column] = {
     "target_url": _TEXT,
     "region": _TEXT,
     "tags": (_TEXTS, "[]"),
-    "triggered_by": _TEXT,
+    "triggered_by": (Literal["api", "manual", "scheduled"], "api"),
     "fingerprint": _TEXT,
     "traits": (_json(dict[str, Text]), "{}"),
     "against_url": (Text | None, None),
