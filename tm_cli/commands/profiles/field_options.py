@@ -175,7 +175,7 @@ def _body(session: CommandContext, text: str | None) -> str | None:
 
 
 def _script(session: CommandContext, file: str | None) -> str | None:
-    from tm_cli.backends.trafficmorph.profile_documents import LONGEST_SCRIPT
+    from tm_cli.backends.trafficmorph.profile_values import LONGEST_SCRIPT
 
     if not file:
         return file

@@ -12,9 +12,7 @@ from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.document_files import LOCAL_KEYS
 from tm_cli.backends.trafficmorph.profile_documents import (
     ALIASES,
-    LONGEST_NAME,
     REQUIRED,
-    contradictions,
     names_document,
     portable,
     read_changes,
@@ -27,6 +25,8 @@ from tm_cli.backends.trafficmorph.profile_fields import (
     body_of,
     field_differences,
 )
+from tm_cli.backends.trafficmorph.profile_rules import contradictions
+from tm_cli.backends.trafficmorph.profile_values import LONGEST_NAME
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.profiles.differences import difference_table, differences_data
 from tm_cli.commands.profiles.field_options import FieldOptions, merged_headers
