@@ -1,5 +1,6 @@
 """`tm profiles create` and `update`: what is sent, and what is never lost."""
 
+import io
 import json
 
 import pytest
@@ -221,3 +222,10 @@ def test_a_refusal_of_the_server_is_told(gate, server):
     server.error("PUT", f"/profiles/{PROFILE}", 400, "targetUrl: blocked")
     result = gate("profiles", "update", "42", "--target", "http://10.0.0.1/")
     assert (result.exit_code, "targetUrl: blocked" in result.stderr) == (ExitCode.REFUSED, True)
+
+
+def test_who_is_asked_sees_which_profile_is_to_be_deleted(gate, server, monkeypatch, capfd):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    server.answer("GET", f"/profiles/{PROFILE}", profile())
+    assert gate("profiles", "delete", "42", live=True).exit_code == ExitCode.USAGE
+    assert "Delete profile 42 (checkout)?" in "".join(capfd.readouterr())
