@@ -59,7 +59,7 @@ class Target(BaseHTTPRequestHandler):
 
 
 def main() -> int:
-    """Print every figure beside its bar; exit 1 when one is above it."""
+    """Print every figure next to its bar; exit 1 when one is above it."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     print(f"{'figure':<58}{'value':>10}{'bar':>8}{'ratio':>7}")
     is_met = True

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tm_cli.api.errors import ConnectionFailed, HttpError
-from tm_cli.api.trafficmorph import Profile
+from tm_cli.api.trafficmorph import Profile, ProfileSummary
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.document_files import LOCAL_KEYS
 from tm_cli.backends.trafficmorph.profile_documents import (
@@ -58,19 +58,7 @@ def create(
     require_support(session, ComparisonOptions(), {}, documents=[document], ending=ending)
     known = session.client.list_profiles()
     same = [each for each in known if folded_name(each.name) == folded_name(document["name"])]
-    if same and not overwrite:
-        raise Refused(
-            f"profile {same[0].id} is already named {sanitize(same[0].name)!r}{ending}",
-            hint="--overwrite replaces it; `tm profiles update` changes a part of it",
-            code="name_taken",
-        )
-    if len(same) > 1:
-        ids = ", ".join(str(each.id) for each in same)
-        raise Refused(
-            f"{len(same)} profiles are named {sanitize(document['name'])!r}{ending}",
-            hint=f"`tm profiles update ID` changes one of them: {ids}",
-            code="ambiguous_profile",
-        )
+    _check_taken(same, ending, overwrite=overwrite)
     before = stored_fields(session, same[0].id) if same else None
     body = body_of(document) | further | _sets(session, options)
     if before is not None:  # no document has them, and a missing one may be reset
@@ -84,6 +72,23 @@ def create(
     action = "overwritten" if before is not None else "created"
     changed = [] if before is None else _told(field_differences(before, saved.document()))
     return _print(session, saved, action, changed)
+
+
+def _check_taken(same: Sequence[ProfileSummary], ending: str, *, overwrite: bool) -> None:
+    """Refuse a name that profiles have, unless it is that of the one to overwrite."""
+    if same and not overwrite:
+        raise Refused(
+            f"profile {same[0].id} is already named {sanitize(same[0].name)!r}{ending}",
+            hint="--overwrite replaces it; `tm profiles update` changes a part of it",
+            code="name_taken",
+        )
+    if len(same) > 1:
+        ids = ", ".join(str(each.id) for each in same)
+        raise Refused(
+            f"{len(same)} profiles are named {sanitize(same[0].name)!r}{ending}",
+            hint=f"`tm profiles update ID` changes one of them: {ids}",
+            code="ambiguous_profile",
+        )
 
 
 def _whole(
