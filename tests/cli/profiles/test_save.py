@@ -136,8 +136,18 @@ def test_an_update_sends_back_all_that_it_does_not_change(gate, server):
             {"requestBody": '[{"deep": [{"token": "s3cret"}]}]'},
             [{"deep": [{"token": "***"}]}],
         ),
+        (
+            ("--body", "token=s3cret&a=b"),
+            {"requestBody": "token=s3cret&a=b"},
+            "token=***&a=b",
+        ),
+        (
+            ("--callback-url", "http://me:s3cret@x/done?a=b&token=s3cret"),
+            {"callbackUrl": "http://me:s3cret@x/done?a=b&token=s3cret"},
+            "http://me:***@x/done?a=b&token=***",
+        ),
     ],
-    ids=["headers", "body", "list"],
+    ids=["headers", "body", "list", "form", "URL"],
 )
 def test_a_new_value_is_told_without_its_secrets(gate, server, options, stored, shown):
     read_twice(server, requestHeaders=None, requestBody=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,13 +74,23 @@ def _masked(name: object, value: Any) -> Any:
             return {key: _masked(key, each) for key, each in value.items()}
         case list():
             return [_masked("", each) for each in value]
-        case str() if value.lstrip()[:1] in ("{", "["):
-            return _masked_json(value)
+        case str():
+            return _masked_text(value)
     return value
 
 
-def _masked_json(text: str) -> str:
-    """A text that may be JSON, such as a body: as it is, unless it has a secret."""
+_PAIR = re.compile(r"(^|[?&])([\w.\[\]%-]+)=[^&#\s]+")
+_PASSWORD = re.compile(r"(://[^/?#\s@:]*:)[^/?#\s@]+@")
+
+
+def _masked_text(text: str) -> str:
+    """A text that may be JSON, a form or a URL: as it is, unless it has a secret."""
+
+    def mask(pair: re.Match[str]) -> str:
+        return f"{pair[1]}{pair[2]}={HIDDEN}" if is_secret(pair[2]) else pair[0]
+
+    if text.lstrip()[:1] not in ("{", "["):
+        return _PAIR.sub(mask, _PASSWORD.sub(rf"\1{HIDDEN}@", text))
     try:
         found = json.loads(text)
         public = _masked("", found)
