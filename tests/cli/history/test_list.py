@@ -54,6 +54,14 @@ def test_many_runs_of_one_time_are_paged_by_number(gate, server):
     assert ids(gate("history", "list", "--all", "--jsonl")) == [300 - n for n in range(250)]
 
 
+def test_server_with_another_order_loses_no_run(gate, server):
+    """Such as by the start: a long run is recorded after a later one."""
+    rows = [at(300 - n + 7 * (n % 3), 300 - n) for n in range(130)]
+    listed(server, *rows[:100], total=130)
+    listed(server, *rows[99:], total=131, page="1")
+    assert ids(gate("history", "list", "--all", "--jsonl")) == [300 - n for n in range(130)]
+
+
 def test_server_that_does_not_know_the_bound_is_paged_by_number(gate, server):
     rows = [at(600 - n, 600 - n) for n in range(230)]
     listed(server, *rows[:100], total=230)
