@@ -9,7 +9,7 @@ import pytest
 
 from checks.command_tree import command, leaves, parse
 from tests.services.trafficmorph import page as page_of_history
-from tm_cli.cli.help_page import HelpPage, paragraphs
+from tm_cli.cli.help_page import HelpPage, choices_of, describe, paragraphs
 from tm_cli.exit_codes import ExitCode
 
 COMMANDS = [pytest.param(words, node, id=" ".join(words)) for words, node in leaves()]
@@ -60,6 +60,14 @@ def test_every_command_says_what_it_does_and_every_option_what_it_means(words, n
     assert texts[0].endswith(".")
     for option in node.params:
         assert option.hidden if option.param_type_name == "option" and not option.help else True
+
+
+@pytest.mark.parametrize(("words", "node"), COMMANDS)
+def test_the_words_of_a_choice_are_listed_once(words, node):
+    for parameter in node.params:
+        if words_of_it := choices_of(parameter):
+            text = describe(parameter).text.casefold()
+            assert any(text.count(word.casefold()) == 1 for word in words_of_it), text
 
 
 def test_tm_alone_prints_its_help_and_succeeds(tm, capsys):

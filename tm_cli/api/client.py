@@ -155,7 +155,8 @@ def _or_none(value: Any, read: Any) -> Any:
         return None
 
 
-def _instant(value: Any) -> datetime | None:
+def read_instant(value: Any) -> datetime | None:
+    """Read an ISO-8601 time; None for anything else."""
     if not isinstance(value, str):
         return None
     try:
@@ -168,7 +169,7 @@ def _instant(value: Any) -> datetime | None:
 
 
 Lenient = Annotated[T | None, WrapValidator(_or_none)]
-Instant = Annotated[datetime | None, BeforeValidator(_instant)]
+Instant = Annotated[datetime | None, BeforeValidator(read_instant)]
 """An ISO-8601 time; without an offset it is UTC, and what is finer than a microsecond is cut."""
 
 

@@ -23,7 +23,7 @@ def schema(
     session: CommandContext,
     kind: Annotated[
         Literal["profile", "settings", "report"],
-        typer.Argument(metavar="KIND", help="profile, settings (tm.toml) or report."),
+        typer.Argument(metavar="KIND", help="Schema of profile documents, tm.toml or reports."),
     ],
     output: Annotated[
         Path | None,

@@ -90,7 +90,7 @@ def create(
         typer.Option(
             metavar="MODE",
             case_sensitive=False,
-            help="ROW, COLUMN or SEQUENTIAL. [ROW with a column `weight`, else SEQUENTIAL]",
+            help="How rows are sampled. [ROW with a column `weight`, else SEQUENTIAL]",
         ),
     ] = None,
 ) -> int:
@@ -148,7 +148,7 @@ def change_mode(
         typer.Argument(
             metavar="MODE",
             case_sensitive=False,
-            help="ROW, COLUMN or SEQUENTIAL.",
+            help="How rows are sampled.",
         ),
     ],
 ) -> int:

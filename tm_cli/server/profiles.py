@@ -64,6 +64,13 @@ class Schedule(Wire):
     notify_emails: tuple[str, ...] = ()
     slots: tuple[StoredSlot, ...] = ()
 
+    @property
+    def as_set(self) -> Schedule:
+        """The same before any slot had fired."""
+        known = set(Slot.model_fields)
+        slots = (StoredSlot(**slot.model_dump(include=known)) for slot in self.slots)
+        return self.model_copy(update={"slots": tuple(slots)})
+
 
 class DataSource(Wire):
     """CSV text with values for macros; see `values/data_sets.py`."""

@@ -67,19 +67,20 @@ class Scheduler:
     """Starts a run of each profile whose schedule has a slot that is due.
 
     What was due while the server did not run is left out, and so is a slot whose profile has a run
-    in progress, which it would replace. `start` raises Refusal for a run that cannot start.
+    in progress, which it would replace. `prepare` returns what starts the run, and raises Refusal
+    for one that cannot start.
     """
 
     def __init__(
         self,
         profiles: ProfileStore,
         is_running: Callable[[int], bool],
-        start: Callable[[StoredProfile], Awaitable[None]],
+        prepare: Callable[[StoredProfile], Awaitable[Callable[[], object]]],
         clock: Clock,
     ) -> None:
         self._profiles = profiles
         self._is_running = is_running
-        self._start = start
+        self._prepare = prepare
         self._clock = clock
         self._checked = clock.now()
         self._starting: set[asyncio.Task[None]] = set()
@@ -99,21 +100,39 @@ class Scheduler:
         since = min(max(self._checked, now - LATEST), now)
         self._checked = now
         for profile in self._profiles.scheduled():
-            schedule = profile.fields.schedule
-            if schedule and (fired := after_firing(schedule, since, now)):
-                self._profiles.set_schedule(profile, fired)
+            try:
+                is_due = self._fire(profile, since, now)
+            except Exception:  # such as a time zone that this machine does not know any more
+                logger.exception("the schedule of profile %d could not be read", profile.id)
+                continue
+            if is_due:
                 task = asyncio.create_task(self._start_now(profile))
                 self._starting.add(task)
                 task.add_done_callback(self._starting.discard)
 
+    def _fire(self, profile: StoredProfile, since: datetime, now: datetime) -> bool:
+        """Note that slots have fired, if any are due."""
+        schedule = profile.fields.schedule
+        fired = after_firing(schedule, since, now) if schedule else None
+        if fired:
+            self._profiles.set_schedule(profile, fired)
+        return fired is not None
+
     async def _start_now(self, profile: StoredProfile) -> None:
         name = f"the scheduled run of profile {profile.id} ({sanitize(profile.fields.name)})"
-        if self._is_running(profile.id):
-            logger.warning("%s was left out: another run is in progress", name)
-            return
         try:
-            await self._start(profile)
+            if self._is_left_out(profile, name):
+                return
+            start = await self._prepare(profile)
+            # while an init script ran, a gate may have started a run, or the profile be deleted
+            if not self._is_left_out(profile, name) and self._profiles.find(profile.id):
+                start()
         except Refusal as refusal:
             logger.warning("%s could not start: %s", name, sanitize(refusal.message))
         except Exception:
             logger.exception("%s could not start", name)
+
+    def _is_left_out(self, profile: StoredProfile, name: str) -> bool:
+        if is_running := self._is_running(profile.id):
+            logger.warning("%s was left out: another run is in progress", name)
+        return is_running

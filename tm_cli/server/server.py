@@ -167,17 +167,17 @@ async def _broken(request: Request, error: Exception) -> Response:
 def scheduler_of(services: Services) -> Scheduler:
     """What starts the scheduled runs of a server."""
 
-    async def start(profile: StoredProfile) -> None:
+    async def prepare(profile: StoredProfile) -> Callable[[], object]:
         wait = READINESS_WAIT if profile.fields.readiness_url else None
         asked = StartBody(wait_for_target=wait)
         run, job = await prepare_run(services, profile, asked, triggered_by="scheduled")
-        services.supervisor.start(run, job)
+        return partial(services.supervisor.start, run, job)
 
     def is_running(profile_id: int) -> bool:
         live = services.supervisor.find(profile_id)
         return live is not None and live.is_active
 
-    return Scheduler(services.profiles, is_running, start, services.clock)
+    return Scheduler(services.profiles, is_running, prepare, services.clock)
 
 
 class EmbeddedServer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 
 import pytest
 
@@ -113,6 +114,24 @@ def test_a_file_that_is_no_capture_is_not_sent(gate, server, traffic, content, c
         assert result.exit_code == code
         assert message in result.stderr
     assert server.requests == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such device")
+def test_an_endless_device_is_read_no_further_than_the_largest_capture(gate, server):
+    result = gate("captures", "analyse", "/dev/zero")
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "/dev/zero is larger than 120 MB" in result.stderr
+    assert server.requests == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_a_capture_can_come_through_a_named_pipe(gate, server):
+    readable, writable = os.pipe()
+    os.write(writable, LINE.encode())
+    os.close(writable)
+    server.answer("POST", "/captures/analyse", analysis(GROUPS[0]))
+    assert gate("captures", "analyse", f"/dev/fd/{readable}").exit_code == ExitCode.OK
+    os.close(readable)
 
 
 def test_lines_that_are_left_out_are_named(gate, server, traffic):

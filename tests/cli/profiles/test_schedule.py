@@ -4,13 +4,14 @@ import pytest
 
 from tests.services.trafficmorph import profile
 
+FIRED = "2026-02-23T05:30:02.118513Z"
 WEEKLY = {
     "profileId": 42,
     "mode": "PERIODIC",
     "timezone": "Europe/Berlin",
     "notifyEmails": ["team@example.com"],
     "slots": [
-        {"id": 1, "dayOfWeek": 1, "time": "06:30", "enabled": True, "lastFiredAt": None},
+        {"id": 1, "dayOfWeek": 1, "time": "06:30", "enabled": True, "lastFiredAt": FIRED},
         {"id": 2, "dayOfWeek": 4, "time": "18:00", "enabled": False, "lastFiredAt": None},
     ],
 }
@@ -21,9 +22,9 @@ def test_shows_days_times_and_next_runs(gate, server):
     shown = gate("profiles", "schedule", "show", "42").stdout  # on Sunday, the first of March
     assert shown.splitlines() == [
         "every week, in the time zone Europe/Berlin",
-        "DAY  TIME   LAST RUN  NEXT RUN",
-        "mon  06:30  -         2026-03-02 05:30:00Z",
-        "thu  18:00  -         -",
+        "DAY  TIME   LAST FIRED            NEXT RUN",
+        "mon  06:30  2026-02-23 05:30:02Z  2026-03-02 05:30:00Z",
+        "thu  18:00  -                     -",
         "notifies team@example.com",
     ]
 

@@ -1,6 +1,7 @@
 """Runs that are older than the account keeps them are deleted; those that are needed are not."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.unit.server.store.test_database import NOON, PASS, MovedClock, add_run, database
 from tm_cli.server.quota import Quota
-from tm_cli.server.retention import expire_history, expire_some
+from tm_cli.server.retention import expire_history, expire_some, find_expired
 from tm_cli.server.runs.progress import RunOutcome
 from tm_cli.server.runs.results import summarize
 from tm_cli.server.store.history import HistoryStore
@@ -36,8 +37,10 @@ class Kept:
             history=self.history,
         )
 
-    def add(self, run_id, created, *, profile_id=7, outcome=RunOutcome.COMPLETED, verdict=PASS):
-        add_run(self.database, run_id, profile_id)
+    def add(
+        self, run_id, created, *, profile_id=7, outcome=RunOutcome.COMPLETED, verdict=PASS, load="f"
+    ):
+        add_run(self.database, run_id, profile_id, load)
         RunStore(self.database).save_buckets(run_id, [EngineBucket(0, 5, 5, 5, {"200": 5})])
         self.clock.time = created
         number = self.history.add(run_id, outcome, RESULTS, finished_at=created)
@@ -47,7 +50,8 @@ class Kept:
         return number
 
     def expire(self):
-        while expire_some(self.services, most=2):
+        expiry = find_expired(self.services)
+        while expire_some(self.services, expiry, most=2):
             pass
         return [row["run_id"] for row in self.database.rows("SELECT run_id FROM history")]
 
@@ -68,8 +72,14 @@ def test_older_runs_are_deleted_with_their_measurements(database):
 def test_without_a_number_of_days_all_runs_are_kept(database):
     kept = Kept(database, days=None)
     kept.add("old", OLD)
-    assert kept.expire() == ["old"]
     asyncio.run(expire_history(kept.services))  # returns at once
+    assert kept.count("history") == 1
+
+
+def test_a_number_of_days_from_before_our_era_keeps_all_runs(database):
+    kept = Kept(database, days=2**31 - 1)
+    kept.add("old", OLD)
+    assert kept.expire() == ["old"]
 
 
 @pytest.mark.parametrize("reason", ["pinned", "active", "not judged", "damaged"])
@@ -85,6 +95,40 @@ def test_what_may_still_be_needed_is_kept(database, reason):
         with database.transaction() as connection:
             connection.execute("UPDATE history SET created_at = '1' WHERE id = ?", [number])
     assert kept.expire() == ["old"]
+
+
+def verdict(name):
+    return replace(PASS, verdict=name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        (["PASS", "PASS", "FAIL"], ["FAIL"], [1]),
+        (["PASS", "FAIL"], ["WARN"], [0]),
+        (["PASS", "FAIL"], ["FAIL", "PASS"], []),
+        (["NO_BASELINE", "FAIL", "WARN"], ["FAIL"], [0, 1, 2]),
+        (["PASS", "FAIL"], [], []),
+    ],
+)
+def test_a_run_that_failed_does_not_become_the_baseline_of_a_load(database, old, new, kept):
+    """The run that it failed by stays for as long as the load is run and has not passed since."""
+    history = Kept(database)
+    history.add("another load", OLD, load="g")
+    history.add("another profile", OLD, profile_id=8)
+    for number, name in enumerate(old):
+        history.add(str(number), OLD + timedelta(minutes=number), verdict=verdict(name))
+    for number, name in enumerate(new):
+        history.add(f"new {number}", NEW + timedelta(minutes=number), verdict=verdict(name))
+    assert [name for name in history.expire() if "new" not in name] == list(map(str, kept))
+
+
+def test_a_baseline_is_not_deleted_once_a_later_run_has_failed_by_it(database):
+    kept = Kept(database)
+    kept.add("old", OLD)
+    expiry = find_expired(kept.services)
+    kept.add("new", NOON, verdict=verdict("FAIL"))
+    assert expire_some(kept.services, expiry) == 0
 
 
 def test_requests_that_count_for_this_month_are_kept(database):

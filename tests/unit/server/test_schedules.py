@@ -45,12 +45,16 @@ class World:
         self.database = Database.open(tmp_path / "tm.db")
         self.profiles = ProfileStore(self.database, self.clock)
         self.started, self.running, self.refusal = [], set(), None
-        self.scheduler = Scheduler(self.profiles, self.running.__contains__, self.start, self.clock)
+        self.during_preparation = lambda number: None
+        self.scheduler = Scheduler(
+            self.profiles, self.running.__contains__, self.prepare, self.clock
+        )
 
-    async def start(self, profile):
+    async def prepare(self, profile):
         if self.refusal:
             raise self.refusal
-        self.started.append(profile.id)
+        self.during_preparation(profile.id)
+        return lambda: self.started.append(profile.id)
 
     def add(self, when=None, name="checkout"):
         fields = ProfileFields(
@@ -124,6 +128,32 @@ def test_a_run_in_progress_is_never_replaced(world, caplog):
     world.at(5, 29, 58)
     assert world.at(5, 30, 3) == []
     assert f"the scheduled run of profile {number} (checkout) was left out" in caplog.text
+
+
+def test_a_run_that_starts_during_the_preparation_is_not_replaced(world, caplog):
+    """An init script takes seconds, in which a gate may start a run of the same profile."""
+    number = world.add()
+    world.at(5, 29, 58)
+    world.during_preparation = world.running.add
+    assert world.at(5, 30, 3) == []
+    assert f"the scheduled run of profile {number} (checkout) was left out" in caplog.text
+
+
+def test_a_profile_that_is_deleted_during_the_preparation_is_not_run(world):
+    world.add()
+    world.at(5, 29, 58)
+    world.during_preparation = world.profiles.delete
+    assert world.at(5, 30, 3) == []
+
+
+@pytest.mark.parametrize(
+    "broken", [schedule(zone="Mars/Olympus"), schedule(slot(last_fired_at="yesterday"))]
+)
+def test_a_schedule_that_cannot_be_read_does_not_stop_the_others(world, caplog, broken):
+    unreadable, number = world.add(broken, name="unreadable"), world.add()
+    world.at(5, 29, 58)
+    assert world.at(5, 30, 3) == [number]
+    assert f"the schedule of profile {unreadable} could not be read" in caplog.text
 
 
 @pytest.mark.parametrize("problem", [Refusal("Concurrent run limit reached (4)"), OSError("disk")])

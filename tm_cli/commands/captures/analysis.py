@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -147,15 +148,19 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 @contextmanager
 def _local(session: CommandContext, file: str) -> Iterator[BinaryIO]:
+    """The file; of a pipe or a device a copy, of no more than tells that it is too large."""
     try:
-        if file == "-":
-            with tempfile.TemporaryFile() as copy:
-                while piece := sys.stdin.buffer.read(_PIECE):
-                    copy.write(piece)
-                yield copy
-        else:
-            with (session.context.cwd / file).open("rb") as opened_file:
-                yield opened_file
+        with ExitStack() as stack:
+            source: BinaryIO = sys.stdin.buffer
+            if file != "-":
+                source = stack.enter_context((session.context.cwd / file).open("rb"))
+                if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+                    yield source
+                    return
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            while copy.tell() <= LARGEST_CAPTURE and (piece := source.read(_PIECE)):
+                copy.write(piece)
+            yield copy
     except OSError as problem:
         name = "standard input" if file == "-" else sanitize(file)
         raise ConfigurationError(f"cannot read {name}: {problem.strerror or problem}") from None

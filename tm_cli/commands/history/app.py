@@ -131,7 +131,7 @@ def export(
     form: Annotated[
         Literal["jsonl", "csv"] | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="jsonl or csv. [by the name of the file, jsonl]"
+            "--format", metavar="FORMAT", help="Output format. [by the name of the file, jsonl]"
         ),
     ] = None,
     fields: Annotated[

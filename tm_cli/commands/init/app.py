@@ -28,7 +28,7 @@ def init(
         typer.Option(
             metavar="SYSTEM",
             case_sensitive=False,
-            help="What to gate on: runs (load tests), benchmarks or jobs. [runs]",
+            help="What to gate on, load tests by default. [runs]",
         ),
     ] = None,
     url: Annotated[str | None, typer.Option(metavar="URL", help="URL to test.")] = None,

@@ -155,13 +155,15 @@ def _describe(
     schedule: Mapping[str, Any],
     slots: list[tuple[Mapping[str, Any], datetime | None]],
 ) -> str:
+    from tm_cli.api.client import read_instant
     from tm_cli.render.tables import columns, instant
 
     if not slots:
         return "no schedule"
-    head = ("DAY", "TIME", "LAST RUN", "NEXT RUN")
+    head = ("DAY", "TIME", "LAST FIRED", "NEXT RUN")
     rows = [
-        (_day(slot), slot.get("time"), slot.get("lastFiredAt"), instant(run)) for slot, run in slots
+        (_day(slot), slot.get("time"), instant(read_instant(slot.get("lastFiredAt"))), instant(run))
+        for slot, run in slots
     ]
     once = "once, at the next of these times" if schedule.get("mode") == "ONCE" else "every week"
     return "\n".join(

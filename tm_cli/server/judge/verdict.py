@@ -63,7 +63,8 @@ def judge(run: RunFacts, choice: BaselineChoice, thresholds: Thresholds | None =
     """Compare a finished run with its baseline; the worst finding is the verdict.
 
     Without a baseline there is nothing to compare with, and the verdict is NO_BASELINE, unless a
-    limit is crossed that needs none, too many requests failed or none was completed.
+    limit is crossed that needs none, too many requests failed or none was completed, or the curve
+    was cut off: the whole one may have a baseline.
     """
     thresholds = thresholds or Thresholds()
     baseline = choice.baseline
@@ -311,7 +312,8 @@ def _alone(run: RunFacts, thresholds: Thresholds, choice: BaselineChoice) -> Jud
     snapshot |= _steps(run, None, found, thresholds)
     if run.completed == 0:
         return Judgement("FAIL", ("no request was completed",), snapshot, None)
-    limited += [comparison for comparison in found if comparison.metric == "all_errors"]
+    counted = {"all_errors", "workers"} if run.traits.get("rate limit") else {"all_errors"}
+    limited += [comparison for comparison in found if comparison.metric in counted]
     if worst := max(comparison.severity for comparison in limited):
         lost = (choice.reason,) if choice.is_named else ()
         return Judgement(_BY_SEVERITY[worst], (*_reasons(limited, worst), *lost), snapshot, None)

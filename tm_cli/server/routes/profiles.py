@@ -135,12 +135,18 @@ def _read_schedule(data: Any, *, looping: bool) -> tuple[ScheduleBody | None, li
 
 
 def imported(body: PortableBody, current: ProfileFields | None) -> ProfileFields:
-    """The profile after an import: fields that documents never have stay as they were."""
+    """The profile after an import: what documents never have stays as it was.
+
+    So a schedule that fires once and has expired is not set again by the same document, which a
+    gate may import for each run.
+    """
     fields = body.stored(current)
     if current is None:
         return fields
-    scripts = {"init_script": current.init_script, "cleanup_script": current.cleanup_script}
-    return fields.model_copy(update=scripts)
+    kept = {"init_script": current.init_script, "cleanup_script": current.cleanup_script}
+    is_same = current.schedule is not None and fields.schedule == current.schedule.as_set
+    schedule = current.schedule if is_same else fields.schedule
+    return fields.model_copy(update={**kept, "schedule": schedule})
 
 
 async def list_profiles(request: Request) -> Response:

@@ -84,6 +84,49 @@ _TIME_FORM = f"{_DIGITS * 2}-{_DIGITS}-{_DIGITS}T{_DIGITS}:{_DIGITS}:{_DIGITS}.{
 _NEWEST_FIRST = "ORDER BY created_at DESC, id DESC"
 
 
+_JUDGED = """
+    listed_runs CROSS JOIN history USING (id) CROSS JOIN runs USING (run_id)
+    WHERE listed_runs.auto_verdict IS NOT NULL AND against_url IS NULL
+"""
+_PASSED = "listed_runs.auto_verdict = 'PASS' AND (loop OR duration_seconds >= duration)"
+_LATER_OF_THE_LOAD = f"""
+    FROM {_JUDGED} AND listed_runs.profile_id = loads.profile_id
+    AND fingerprint = loads.fingerprint AND listed_runs.created_at >= ?1
+"""
+# The run that the next one of a load would be compared with: the newest that passed, or one of the
+# first. Without it, a later run that failed by it would take its place.
+_EXPIRED_BASELINES = f"""
+WITH expired AS (
+    SELECT id, listed_runs.profile_id, fingerprint, listed_runs.auto_verdict = 'FAIL' AS failed,
+           {_PASSED} AS passed
+    FROM {_JUDGED} AND listed_runs.created_at < ?1
+), loads AS (
+    SELECT profile_id, fingerprint, MAX(CASE WHEN passed THEN id END) AS newest_passed
+    FROM expired GROUP BY profile_id, fingerprint
+), used AS (
+    SELECT * FROM loads WHERE EXISTS (SELECT 1 {_LATER_OF_THE_LOAD})
+    AND NOT EXISTS (SELECT 1 {_LATER_OF_THE_LOAD} AND {_PASSED})
+), first AS (
+    SELECT id, ROW_NUMBER() OVER (PARTITION BY profile_id, fingerprint, failed ORDER BY id) AS place
+    FROM expired JOIN used USING (profile_id, fingerprint) WHERE newest_passed IS NULL
+)
+SELECT newest_passed FROM used WHERE newest_passed IS NOT NULL
+UNION ALL SELECT id FROM first WHERE place <= 10
+"""  # noqa: S608 - our own words
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """What is too old, save `baselines` of loads that are still run.
+
+    `newest` is the id of the newest row when that was found out.
+    """
+
+    before: datetime
+    baselines: Sequence[int]
+    newest: int
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryFacets:
     """What the rows can be filtered by."""
@@ -227,22 +270,34 @@ class HistoryStore:
             connection.execute("DELETE FROM runs WHERE run_id = ?", [row["run_id"]])
         return True
 
-    def expire(self, before: datetime, *, busy_profiles: Collection[int], most: int) -> int:
-        """Delete the oldest rows that were created before; return how many.
+    def expiry(self, before: datetime) -> Expiry:
+        """Which rows that were created before may not be deleted yet."""
+        newest = self._database.row("SELECT MAX(id) FROM history")
+        rows = self._database.rows(_EXPIRED_BASELINES, [wire_time(before)])
+        return Expiry(before, tuple(row[0] for row in rows), (newest and newest[0]) or 0)
 
-        Pinned rows stay, and those of busy profiles, and what is damaged or not judged yet.
+    def expire(self, expiry: Expiry, *, busy_profiles: Collection[int], most: int) -> int:
+        """Delete the oldest rows that are too old; return how many.
+
+        Pinned rows stay, and those of busy profiles, and what is damaged or not judged yet; those
+        of profiles that have got a row since wait for the next time.
         """
-        marks = ", ".join("?" for _ in busy_profiles)
         sql = (
             f"SELECT id, run_id FROM {_JOINED} WHERE created_at < ? AND created_at GLOB ?"  # noqa: S608
             " AND typeof(created_at) = 'text' AND typeof(profile_id) = 'integer'"
-            f" AND profile_id NOT IN ({marks}) AND id NOT IN (SELECT history_id FROM pins)"
+            " AND id NOT IN (SELECT history_id FROM pins)"
+            " AND id NOT IN (SELECT value FROM json_each(?))"
+            " AND profile_id NOT IN (SELECT value FROM json_each(?))"
+            " AND profile_id NOT IN (SELECT runs.profile_id FROM history JOIN runs USING (run_id)"
+            " WHERE history.id > ?)"
             " AND (outcome <> 'COMPLETED' OR auto_verdict IS NOT NULL)"
             " ORDER BY created_at, id LIMIT ?"
         )
-        parameters = [wire_time(before), _TIME_FORM, *busy_profiles, most]
+        kept, busy = json.dumps(expiry.baselines), json.dumps(sorted(busy_profiles))
+        times = wire_time(expiry.before), _TIME_FORM
         with self._database.transaction() as connection:
-            found = [tuple(row) for row in connection.execute(sql, parameters)]
+            rows = connection.execute(sql, [*times, kept, busy, expiry.newest, most])
+            found = [tuple(row) for row in rows]
             connection.executemany("DELETE FROM history WHERE id = ?", [row[:1] for row in found])
             connection.executemany("DELETE FROM runs WHERE run_id = ?", [row[1:] for row in found])
         return len(found)

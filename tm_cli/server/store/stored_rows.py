@@ -163,7 +163,10 @@ _COLUMNS: dict[str, _Column] = {
     "target_url": _TEXT,
     "region": _TEXT,
     "tags": (_TEXTS, "[]"),
-    "triggered_by": (Literal["api", "manual", "scheduled"], "api"),
+    "triggered_by": (
+        Literal["api", "manual", "scheduled"],
+        "manual",
+    ),  # no gate takes it for its own
     "fingerprint": _TEXT,
     "traits": (_json(dict[str, Text]), "{}"),
     "against_url": (Text | None, None),

@@ -124,6 +124,14 @@ def test_without_a_baseline_the_verdict_reports_it() -> None:
 
 
 @pytest.mark.parametrize("baseline", [None, BASELINE], ids=["alone", "compared"])
+def test_a_run_whose_curve_was_cut_off_is_a_warning_at_best(baseline) -> None:
+    """Without that, a run that others leave less than its baseline had would escape it."""
+    cut = replace(RUN, traits={"rate limit": "100"}, notes=("the curve was cut off at 100",))
+    judgement = judge(cut, against(baseline))
+    assert (judgement.verdict, judgement.reasons) == ("WARN", cut.notes)
+
+
+@pytest.mark.parametrize("baseline", [None, BASELINE], ids=["alone", "compared"])
 @pytest.mark.parametrize(
     ("errors", "verdict"), [(1_001, "WARN"), (9_999, "WARN"), (10_000, "FAIL"), (20_000, "FAIL")]
 )

@@ -1,7 +1,12 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.unit.server.running_server import body
+from tm_cli.server.routes.profiles import imported, read_document
+from tm_cli.server.schedules import after_firing
 
+MONDAY = datetime(2026, 11, 30, tzinfo=UTC)
 SCHEDULE = {
     "mode": "PERIODIC",
     "timezone": "Europe/Berlin",
@@ -179,6 +184,20 @@ def test_an_export_can_be_imported_again(api):
     assert answer.json()["warnings"] == []
     copy_id = answer.json()["id"]
     assert api.get(f"/profiles/{copy_id}/export").json() == {**document, "name": "copy"}
+
+
+@pytest.mark.parametrize(("time", "is_enabled"), [("06:30", False), ("06:31", True)])
+def test_an_import_sets_a_schedule_again_only_if_it_is_another_one(api, time, is_enabled):
+    """A gate may import the document of a profile for each run."""
+    profile_id = api.save(schedule={**SCHEDULE, "mode": "ONCE"})
+    document = api.get(f"/profiles/{profile_id}/export").json()
+    first, _ = read_document(document)
+    once = after_firing(first.stored(None).schedule, MONDAY, MONDAY + timedelta(days=1))
+    current = first.stored(None).model_copy(update={"schedule": once})
+    document["schedule"]["slots"][0]["time"] = time
+    again, _ = read_document(document)
+    [slot] = imported(again, current).schedule.slots
+    assert (slot.time, slot.enabled) == (time, is_enabled)
 
 
 def test_an_import_keeps_what_never_travels(api):
