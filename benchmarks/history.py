@@ -59,7 +59,7 @@ class Target(BaseHTTPRequestHandler):
 
 
 def main() -> int:
-    """Print every figure beside its bar; exit 1 when one is above it."""
+    """Print every figure next to its bar; exit 1 when one is above it."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     print(f"{'figure':<58}{'value':>10}{'bar':>8}{'ratio':>7}")
     is_met = True
@@ -231,6 +231,7 @@ def pages(server: Server) -> Iterator[Figure]:
         ("tag of half of the runs", {"tag": "branch-main"}),
         ("tag of one commit", {"tag": rare}),
         ("tag of no run", {"tag": "commit-none"}),
+        ("beginning of a run id", {"runId": newest["runId"][:8]}),
         ("last 30 days", {"from": month}),
         (
             "profile, verdict, tag and time",

@@ -38,7 +38,7 @@ from tm_cli.api.responses import (
     read_request_id,
 )
 from tm_cli.api.retry import RequestBudget
-from tm_cli.errors import ConfigurationError, TmError
+from tm_cli.errors import ConfigurationError, TmError, UsageError
 from tm_cli.values.api_key import hide_in_answer
 from tm_cli.values.durations import format_duration
 from tm_cli.values.proxy import choose_proxy
@@ -347,7 +347,11 @@ class Transport:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Request:
-        url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
+        try:
+            url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
+        except UnicodeEncodeError as problem:  # a lone surrogate, from bytes that are no text
+            shown = sanitize(self.without_key(problem.object))
+            raise UsageError(f"{shown!r} cannot be sent: it is not UTF-8") from None
         content_type = {} if body is None else {"Content-Type": "application/json"}
         named = {**content_type, **(headers or {})}
         return client.build_request(

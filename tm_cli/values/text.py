@@ -109,3 +109,14 @@ def as_number(value: Any) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:  # an integer that no float holds
         return None
+
+
+def trimmed_name(name: str) -> str:
+    """Return a name as the server keeps that of a profile: outer code points up to U+0020 go."""
+    return name.strip("".join(map(chr, range(0x21))))
+
+
+def folded_name(name: str) -> str:
+    """Return what the server compares names by: trimmed, letters are lower-cased one by one."""
+    trimmed = trimmed_name(name)
+    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in trimmed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from tests.services.trafficmorph import OTHER_RUN, RUN, page, row
@@ -58,6 +60,14 @@ def test_run_that_is_not_there_is_an_error(gate, server, text, rows):
     result = shown(gate, text)
     assert result.exit_code == ExitCode.ERROR
     assert result.json["error"]["code"] == "unknown_run"
+
+
+def test_digits_with_a_leading_zero_are_the_beginning_of_a_run_id(gate, server):
+    searched(server, "0042", row(7, runId="0042" + RUN[4:])).answer(
+        "DELETE", "/history/7", code=204
+    )
+    result = gate("history", "delete", "0042", "--yes")
+    assert result.stdout == "deleted run 7 from the history\n"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +129,15 @@ def test_found_run_is_deleted_by_its_history_id(gate, server):
     searched(server, RUN[:8], row(7)).answer("DELETE", "/history/7", code=204)
     result = gate("history", "delete", RUN[:8], "--yes")
     assert result.stdout == "deleted run 7 from the history\n"
+
+
+def test_who_is_asked_sees_which_run_is_to_be_deleted(gate, server, monkeypatch, capfd):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    server.answer("GET", "/history", page(row())).detail(7)
+    result = gate("history", "delete", "latest", live=True)
+    assert result.exit_code == ExitCode.USAGE
+    asked = "Delete run 7 (checkout, 2026-03-01 12:00:01Z) from the history?"
+    assert asked in "".join(capfd.readouterr())
 
 
 def test_one_run_is_compared_with_its_baseline(gate, server):

@@ -54,6 +54,14 @@ def test_many_runs_of_one_time_are_paged_by_number(gate, server):
     assert ids(gate("history", "list", "--all", "--jsonl")) == [300 - n for n in range(250)]
 
 
+def test_server_with_another_order_loses_no_run(gate, server):
+    """Such as by the start: a long run is recorded after a later one."""
+    rows = [at(300 - n + 7 * (n % 3), 300 - n) for n in range(130)]
+    listed(server, *rows[:100], total=130)
+    listed(server, *rows[99:], total=131, page="1")
+    assert ids(gate("history", "list", "--all", "--jsonl")) == [300 - n for n in range(130)]
+
+
 def test_server_that_does_not_know_the_bound_is_paged_by_number(gate, server):
     rows = [at(600 - n, 600 - n) for n in range(230)]
     listed(server, *rows[:100], total=230)
@@ -91,6 +99,12 @@ def test_long_list_in_json_is_one_long_page(gate, server):
     about = {key: data[key] for key in ("page", "size", "totalElements", "totalPages")}
     assert about == {"page": 0, "size": 150, "totalElements": 500, "totalPages": 4}
     assert [item["id"] for item in data["content"]] == list(range(300, 150, -1))
+
+
+@pytest.mark.parametrize("filters", [("--tag", "a\udcff"), ("--region", "\udc80")], ids=repr)
+def test_filter_that_is_not_text_is_a_mistake_of_the_user(gate, filters):
+    result = gate("history", "list", *filters)
+    assert (result.exit_code, "is not UTF-8" in result.stderr) == (ExitCode.USAGE, True)
 
 
 def test_page_and_size_are_one_page_of_the_server(gate, server):

@@ -91,6 +91,14 @@ def test_nothing_is_sent_unless_every_document_is_right(gate, documents, tm):
     assert "nothing was changed" in result.stderr
 
 
+def test_blanks_around_a_name_are_no_difference(gate, server, tm, documents):
+    documents("a")
+    (tm.cwd / "p" / "a.yaml").write_text(DOCUMENT.format(name='" a\\t"'))
+    stored(server, "a")
+    server.answer("GET", "/profiles/1/export", EXPORTED)
+    assert gate("profiles", "apply", "p").stdout.startswith("unchanged")
+
+
 def test_a_dry_run_writes_nothing(gate, server, documents):
     documents("a", "b")
     stored(server, "a", "old")
@@ -110,6 +118,16 @@ def test_prune_deletes_what_no_file_names_but_nothing_that_runs(gate, server, do
     server.answer("GET", "/profiles/3/status", {"status": "PAUSED"})
     result = gate("profiles", "apply", "p", "--prune", "--yes", "--json")
     assert (result.exit_code, actions(result)) == (ExitCode.ERROR, ["unchanged", "deleted", "kept"])
+
+
+def test_prune_keeps_what_a_document_in_a_deeper_directory_names(gate, server, tm, documents):
+    documents("a")
+    (tm.cwd / "p" / "team").mkdir()
+    (tm.cwd / "p" / "team" / "b.yaml").write_text("name: B\nduraton: 1\n")
+    stored(server, "a", "b")
+    server.answer("GET", "/profiles/1/export", EXPORTED)
+    result = gate("profiles", "apply", "p", "--prune", "--yes", "--json")
+    assert (result.exit_code, actions(result)) == (ExitCode.OK, ["unchanged"])
 
 
 def test_prune_asks_first_and_names_what_would_go(gate, server, documents):

@@ -168,14 +168,18 @@ def test_schemas_are_printed_and_written(tm):
 
 
 def test_all_profiles_are_exported_to_files_that_can_be_applied(gate, server, tm):
-    names = {1: "Load test", 2: "load-test"}
+    names = {1: "load-test-3", 2: "Load test", 3: "load-test"}
     for _ in range(2):
         server.answer("GET", "/profiles", [{"id": n, "name": name} for n, name in names.items()])
         for number, name in names.items():
             document = {"_format": "trafficmorph-profile-v1", **parse_yaml(GOOD), "name": name}
             server.answer("GET", f"/profiles/{number}/export", document)
     result = gate("profiles", "export", "--all", "-o", "p", "--json")
-    assert result.json["data"]["files"] == ["p/load-test.yaml", "p/load-test-2.yaml"]
+    assert result.json["data"]["files"] == [
+        "p/load-test-3.yaml",
+        "p/load-test.yaml",
+        "p/load-test-3-3.yaml",
+    ]
     assert tm("profiles", "check", "p").exit_code == ExitCode.OK
     (tm.cwd / "p" / "load-test.yaml").write_text("mine")
     assert gate("profiles", "export", "--all", "-o", "p").exit_code == ExitCode.OUTPUT

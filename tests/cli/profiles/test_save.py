@@ -1,5 +1,6 @@
 """`tm profiles create` and `update`: what is sent, and what is never lost."""
 
+import io
 import json
 
 import pytest
@@ -46,6 +47,14 @@ def test_a_new_profile_has_what_the_options_say(gate, server):
     }
 
 
+def test_a_header_is_added_to_those_of_another_option(gate, server):
+    server.answer("GET", "/profiles", []).answer("POST", "/profiles", profile(), code=201)
+    headers = ("--set", "requestHeaders={A: b}", "--header", "C: d")
+    assert gate("profiles", "create", "checkout", *LOAD, *headers).exit_code == ExitCode.OK
+    found = json.loads(sent(server)["requestHeaders"])
+    assert {item["name"]: item["value"] for item in found} == {"A": "b", "C": "d"}
+
+
 def test_options_take_precedence_over_a_document(gate, server, tm):
     text = "name: a\nendpointUrl: http://x/\nduration: 1m\npoints: [[0, 5], [60, 5]]\n"
     (tm.cwd / "a.yaml").write_text(text + "loop: true\ncallbackUrl: http://x/done\n")
@@ -64,7 +73,8 @@ def test_a_taken_name_is_refused_unless_it_is_to_be_overwritten(gate, server):
     server.answer("POST", "/profiles", profile(id=9), code=201)
     done = gate("profiles", "create", "checkout", *LOAD, "--overwrite", "--json")
     assert done.json["data"]["action"] == "overwritten"
-    assert sent(server)["initScript"] == STORED["initScript"]  # no document has it
+    for key in ("initScript", "variablesSetIds", "region"):  # no document has them
+        assert sent(server)[key] == STORED[key]
     assert "callbackUrl" not in sent(server)
 
 
@@ -79,6 +89,7 @@ def test_a_taken_name_is_refused_unless_it_is_to_be_overwritten(gate, server):
         ((*LOAD, "--method", "GETT"), "--method: is 'GETT'"),
         ((*LOAD, "--header", "nothing"), "--header"),
         ((*LOAD, "--set", "warmpu=1"), "--set warmpu: unknown key 'warmpu'; did you mean warmup?"),
+        ((*LOAD, "--set", "gate={p95: 10%}"), "--set gate.p95 must be"),
         ((*LOAD, "--set", "region=eu"), "an option of its own"),
         ((*LOAD, "--set", "name=null"), "it cannot be empty"),
     ],
@@ -105,6 +116,45 @@ def test_an_update_sends_back_all_that_it_does_not_change(gate, server):
         del whole[key]  # the server's own, and what is kept when it is missing
     assert sent(server) == whole
     assert "s3cret" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "stored", "shown"),
+    [
+        (
+            ("--header", "Authorization: Bearer s3cret"),
+            {"requestHeaders": '[{"name": "Authorization", "value": "Bearer s3cret"}]'},
+            {"Authorization": "***"},
+        ),
+        (
+            ("--body", '{"user":"x","password":"s3cret"}'),
+            {"requestBody": '{"user":"x","password":"s3cret"}'},
+            '{"user":"x","password":"***"}',
+        ),
+        (
+            ("--body", '[{"deep": [{"token": "s3cret"}]}]'),
+            {"requestBody": '[{"deep": [{"token": "s3cret"}]}]'},
+            [{"deep": [{"token": "***"}]}],
+        ),
+        (
+            ("--body", "token=s3cret&a=b"),
+            {"requestBody": "token=s3cret&a=b"},
+            "token=***&a=b",
+        ),
+        (
+            ("--callback-url", "http://me:s3cret@x/done?a=b&token=s3cret"),
+            {"callbackUrl": "http://me:s3cret@x/done?a=b&token=s3cret"},
+            "http://***@x/done?a=b&token=***",
+        ),
+    ],
+    ids=["headers", "body", "list", "form", "URL"],
+)
+def test_a_new_value_is_told_without_its_secrets(gate, server, options, stored, shown):
+    read_twice(server, requestHeaders=None, requestBody=None)
+    bare = {"requestHeaders": None, "requestBody": None}
+    server.answer("PUT", f"/profiles/{PROFILE}", profile(**bare | stored))
+    result = gate("profiles", "update", "42", *options, "--json")
+    assert [each["after"] for each in result.json["data"]["changes"]] == [shown]
 
 
 def test_an_update_that_changes_nothing_writes_nothing(gate, server):
@@ -182,3 +232,10 @@ def test_a_refusal_of_the_server_is_told(gate, server):
     server.error("PUT", f"/profiles/{PROFILE}", 400, "targetUrl: blocked")
     result = gate("profiles", "update", "42", "--target", "http://10.0.0.1/")
     assert (result.exit_code, "targetUrl: blocked" in result.stderr) == (ExitCode.REFUSED, True)
+
+
+def test_who_is_asked_sees_which_profile_is_to_be_deleted(gate, server, monkeypatch, capfd):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    server.answer("GET", f"/profiles/{PROFILE}", profile())
+    assert gate("profiles", "delete", "42", live=True).exit_code == ExitCode.USAGE
+    assert "Delete profile 42 (checkout)?" in "".join(capfd.readouterr())

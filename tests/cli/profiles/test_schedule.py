@@ -67,6 +67,7 @@ def test_a_new_schedule_resets_no_other_field(gate, server):
         "requestHeaders": '[{"name": "X", "value": "1"}]',
         "variablesSetIds": [3],
         "unknownToTm": {"a": 1},
+        "warmup": "5s",  # what this program would not read as a warm-up
     }
     wanted = {
         "mode": "ONCE",

@@ -9,6 +9,7 @@ from typing import Any
 
 from tm_cli.backends.trafficmorph.document_files import LOCAL_KEYS
 from tm_cli.backends.trafficmorph.profile_documents import ALIASES
+from tm_cli.values.text import trimmed_name
 
 API_NAMES = {key: alias for alias, key in ALIASES.items()}
 """The fields of the API that documents have under another name."""
@@ -86,6 +87,8 @@ def _comparable(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(key: str, value: Any) -> Any:
+    if key == "name" and isinstance(value, str):
+        return trimmed_name(value)
     if key == "requestHeaders":
         return _headers(value)
     if key == "schedule" and isinstance(value, Mapping):

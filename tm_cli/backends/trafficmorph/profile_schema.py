@@ -11,6 +11,7 @@ from typing import Any
 
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph import profile_documents as documents
+from tm_cli.backends.trafficmorph import profile_values as values
 from tm_cli.values import data_sets
 from tm_cli.values.journeys import checks, steps
 from tm_cli.values.json_schemas import (
@@ -41,9 +42,9 @@ _SOME: Schema = {"minLength": 1}
 
 def profile_schema() -> Schema:
     """Return the schema; it has exactly the keys that the reader knows."""
-    values = _values()
+    known = _values()
     keys = (*documents.REQUIRED, *documents.OPTIONAL)
-    described = {key: {"description": _DESCRIPTIONS[key], **values[key]} for key in keys}
+    described = {key: {"description": _DESCRIPTIONS[key], **known[key]} for key in keys}
     optional = {
         key: value if key in documents.REQUIRED else _or_null(value)
         for key, value in described.items()
@@ -77,21 +78,21 @@ def _fields(properties: dict[str, Schema], **further: Any) -> Schema:
 
 def _values() -> dict[str, Schema]:
     """The value of each key."""
-    wait = duration(0, documents.LONGEST_WAIT)
-    script, url = text(documents.LONGEST_SCRIPT), text(LONGEST_URL)
-    cooldown = {"type": "integer", "minimum": 0, "maximum": documents.LONGEST_COOLDOWN}
-    seconds = {"minimum": documents.SHORTEST, "maximum": documents.LONGEST}
+    wait = duration(0, values.LONGEST_WAIT)
+    script, url = text(values.LONGEST_SCRIPT), text(LONGEST_URL)
+    cooldown = {"type": "integer", "minimum": 0, "maximum": values.LONGEST_COOLDOWN}
+    seconds = {"minimum": values.SHORTEST, "maximum": values.LONGEST}
     return {
-        "_format": {"const": documents.FORMAT},
-        "name": text(documents.LONGEST_NAME, _NOT_BLANK),
+        "_format": {"const": values.FORMAT},
+        "name": text(values.LONGEST_NAME, _NOT_BLANK),
         "duration": any_of({"type": "integer", **seconds}, A_DURATION),
         "endpointUrl": text(LONGEST_URL, _URL),
         "points": _points(),
-        "requestPayload": {"maxLength": documents.LONGEST_PAYLOAD},
+        "requestPayload": {"maxLength": values.LONGEST_PAYLOAD},
         "loop": _BOOLEAN,
-        "httpMethod": words(documents.METHODS),
+        "httpMethod": words(values.METHODS),
         "requestHeaders": _headers(),
-        "interpolationMode": words(documents.INTERPOLATIONS),
+        "interpolationMode": words(values.INTERPOLATIONS),
         "responseScript": script,
         "callbackUrl": url,
         "readinessUrl": url,
@@ -102,7 +103,7 @@ def _values() -> dict[str, Schema]:
         "schedule": {"type": "object"},
         "gate": thresholds(),
         "waitForTarget": wait,
-        "warmup": duration(0, documents.LONGEST_WAIT, multipleOf=STRETCH_SECONDS),
+        "warmup": duration(0, values.LONGEST_WAIT, multipleOf=STRETCH_SECONDS),
         "stopEarly": _BOOLEAN,
         "metrics": _metrics(),
         "steps": _steps(),
@@ -114,7 +115,7 @@ def _values() -> dict[str, Schema]:
         "httpVersion": {"enum": ["1", "1.1", "2", "2.0", 1, 1.1, 2]},
         "locustfile": _locustfile(),
         "tokenCommand": any_of(text(pattern=_NOT_BLANK), _list(text(pattern=_NOT_BLANK))),
-        "tokenRefresh": duration(documents.SHORTEST_REFRESH, documents.LONGEST_WAIT),
+        "tokenRefresh": duration(values.SHORTEST_REFRESH, values.LONGEST_WAIT),
     }
 
 
@@ -126,7 +127,7 @@ def _points() -> Schema:
     number = {"type": "number", "minimum": 0}
     pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
     point = any_of(pair, mapping({"x": number, "y": number}, required=["x", "y"]))
-    return {"type": "array", "items": point, "minItems": 2, "maxItems": documents.MOST_POINTS}
+    return {"type": "array", "items": point, "minItems": 2, "maxItems": values.MOST_POINTS}
 
 
 def _headers() -> Schema:

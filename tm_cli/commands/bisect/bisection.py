@@ -12,11 +12,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tm_cli.api.trafficmorph import Profile
 from tm_cli.backends.trafficmorph.profile_documents import (
-    LONGEST_NAME,
     names_document,
     portable,
     read_document,
 )
+from tm_cli.backends.trafficmorph.profile_values import LONGEST_NAME
 from tm_cli.bisect.repository import Commit, Repository
 from tm_cli.bisect.search import Effect
 from tm_cli.bisect.services import (

@@ -268,11 +268,14 @@ def delete(session: CommandContext, run: options.EndedRun, yes: options.Yes = Fa
 
     tm history delete 42 --yes
     """
-    from tm_cli.commands.history.find import find_history_id
-    from tm_cli.commands.history.show import not_found_as_error
+    from tm_cli.commands.history.find import find_history_id, short_title
+    from tm_cli.commands.history.show import get_ended_run, not_found_as_error
 
     number = find_history_id(session, run, for_change=True)
-    options.confirm_deletion(session, f"run {number} from the history", yes=yes)
+    subject = f"run {number}"
+    if session.terminal.live and not yes:  # who is asked must see which run it is
+        subject += f" ({short_title(get_ended_run(session.client, number))})"
+    options.confirm_deletion(session, f"{subject} from the history", yes=yes)
     with not_found_as_error(number):
         session.client.delete_history_item(number)
     return session.emit({"run_id": number}, lambda: f"deleted run {number} from the history")

@@ -43,7 +43,8 @@ def find_history_id(session: CommandContext, text: str, *, for_change: bool = Fa
 
 
 def _as_number(text: str) -> int | None:
-    if not (text.isascii() and text.isdigit()):
+    """Return a history id; with a leading zero it may only be the beginning of a run id."""
+    if not (text.isascii() and text.isdigit()) or text[0] == "0":
         return None
     if not 0 < int(text[:20]) <= LARGEST_ID:
         raise UsageError(f"invalid history id {text}")
@@ -103,11 +104,15 @@ def _not_found(text: str, is_complete: bool) -> TmError:
     )
 
 
+def short_title(row: HistoryRow) -> str:
+    """Return what people know a run by: its profile and its start."""
+    started = instant(row.started_at) or "at an unknown time"
+    return f"{sanitize(row.profile_name or '?')}, {started}"
+
+
 def _ambiguous(text: str, found: Sequence[HistoryRow]) -> TmError:
     named = [
-        f"{row.id} ({sanitize(row.run_id)}, {sanitize(row.profile_name or '?')}, "
-        f"{instant(row.started_at) or 'at an unknown time'})"
-        for row in found[:_MOST_NAMED]
+        f"{row.id} ({sanitize(row.run_id)}, {short_title(row)})" for row in found[:_MOST_NAMED]
     ]
     several = len(found) > 1
     more = ", and others" if len(found) > _MOST_NAMED or not several else ""

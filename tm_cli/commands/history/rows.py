@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,8 +24,8 @@ class HistoryRows:
 
     Page numbers shift when a run ends or is deleted. So each page is the first one of the rows up
     to the time of the last row of the page before; only where that does not lead on (rows without a
-    time, a page of rows with the same one) is it the next page. Runs that end while the rows are
-    read are not among them. `start` is the number of the `first` page.
+    time, a page of rows with the same one, another order) is it the next page. Runs that end while
+    the rows are read are not among them. `start` is the number of the `first` page.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class HistoryRows:
         self._size = min(size, LARGEST_PAGE)
         self._start = start
         self._last: datetime | None = None
+        self._is_ordered = True
         self._near: dict[object, datetime | None] = {}
 
     @property
@@ -67,6 +68,8 @@ class HistoryRows:
             if bound is not None and any(_is_after(row, bound) for row in page.content):
                 number, bound, is_bounded = count, None, False  # it does not know `to`
                 continue
+            if bound is None and not _is_ordered(page.content):
+                is_bounded = self._is_ordered = False  # by another time, such as that of the start
             is_short = len(page.content) < self._size
             self.is_complete = is_short and not _has_smaller_pages(page, number)
             yield [row for row in page.content if self._is_next(row)]
@@ -86,7 +89,7 @@ class HistoryRows:
         name = row.id if row.id is not None else row.run_id
         if name in self._near:
             return False
-        if row.created_at is not None:
+        if row.created_at is not None and self._is_ordered:
             if self._last is not None and row.created_at > self._last:
                 return False
             self._last = row.created_at
@@ -104,6 +107,11 @@ def _has_smaller_pages(page: HistoryPage, number: int) -> bool:
     """Whether a server that gives fewer rows than were asked for says that there are more."""
     size, total = len(page.content), page.total_elements or 0
     return 0 < size == page.size and (number + 1) * size < total
+
+
+def _is_ordered(rows: Sequence[HistoryRow]) -> bool:
+    times = [row.created_at for row in rows if row.created_at is not None]
+    return times == sorted(times, reverse=True)
 
 
 def _is_after(row: HistoryRow, moment: datetime) -> bool:

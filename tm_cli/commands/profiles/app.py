@@ -270,8 +270,13 @@ def delete(session: CommandContext, profile: options.Profile, yes: options.Yes =
 
     tm profiles delete checkout --yes
     """
+    from tm_cli.commands.shared.profile_argument import find_profile
+
     subject = _stored(session, profile)
-    options.confirm_deletion(session, f"profile {subject.profile_id} ({subject.name})", yes=yes)
+    name = subject.name
+    if session.terminal.live and not yes:  # an id alone does not say which profile it is
+        name = sanitize(find_profile(session.client, subject).name)
+    options.confirm_deletion(session, f"profile {subject.profile_id} ({name})", yes=yes)
     session.client.delete_profile(subject.profile_id)
     return session.emit(
         {"profile_id": subject.profile_id},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,12 +20,11 @@ from tm_cli.commands.profiles.differences import differences_data
 from tm_cli.commands.profiles.save import refusal
 from tm_cli.commands.runs.features import require_support
 from tm_cli.commands.runs.request import ComparisonOptions
-from tm_cli.commands.shared.profile_argument import folded_name
 from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.signals import SignalReceived
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import folded_name, sanitize
 
 ACTIVE = ("RUNNING", "PAUSED")
 TOO_MANY = 429
@@ -96,7 +95,10 @@ def apply(session: CommandContext, paths: Sequence[str], choice: Choice) -> int:
     stored: dict[str, list[ProfileSummary]] = {}
     for profile in session.client.list_profiles():
         stored.setdefault(folded_name(profile.name), []).append(profile)
-    surplus = _unnamed(stored, documents) if choice.prune else []
+    surplus: list[ProfileSummary] = []
+    if choice.prune:  # a document that is not applied names a profile as well
+        known = examined if choice.recursive else examine(cwd, paths, recursive=True)
+        surplus = _unnamed(stored, {folded_name(each.name) for each in known if each.name})
     if surplus and not choice.dry_run:
         confirm_deletion(session, _list(surplus), yes=choice.yes)
     results: list[Result] = []
@@ -229,9 +231,8 @@ def patiently(session: CommandContext, send: Callable[[], T]) -> T:
 
 
 def _unnamed(
-    stored: Mapping[str, Sequence[ProfileSummary]], documents: Sequence[Mapping[str, Any]]
+    stored: Mapping[str, Sequence[ProfileSummary]], named: Container[str]
 ) -> list[ProfileSummary]:
-    named = {folded_name(str(document["name"])) for document in documents}
     return [each for name, same in stored.items() if name not in named for each in same]
 
 

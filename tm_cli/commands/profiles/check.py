@@ -12,9 +12,9 @@ from tm_cli.backends.documents import Problem
 from tm_cli.backends.trafficmorph.locustfiles import names_locustfile
 from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, examine_file
 from tm_cli.cli.session import CommandContext
-from tm_cli.commands.shared.profile_argument import folded_name, near_document
+from tm_cli.commands.shared.profile_argument import near_document
 from tm_cli.errors import ConfigurationError, UsageError
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import folded_name, sanitize
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ def export_all(session: CommandContext, directory: Path, *, force: bool) -> int:
     for each in profiles:
         document = session.client.export_profile(each.id)
         name = f"{stem(each.name)}.yaml"
-        if name in files:
-            name = f"{stem(each.name)}-{each.id}.yaml"
+        while name in files:
+            name = f"{name.removesuffix('.yaml')}-{each.id}.yaml"
         files[name] = _serialised(document, Path(name))
     taken = [name for name in files if _is_other(place / name, files[name])]
     if taken and not force:

@@ -122,8 +122,9 @@ def _read(flag: str, key: str, value: Any) -> Any:
     try:
         return portable({key: value}, optional=REQUIRED)[key]
     except InvalidDocument as problem:
-        said = str(problem).removeprefix(key).strip()
-        raise UsageError(f"{flag}: {said}") from None
+        said = str(problem).removeprefix(key)
+        inside = said[:1] in (".", "[")
+        raise UsageError(f"{flag}{said}" if inside else f"{flag}: {said.strip()}") from None
 
 
 def _read_set(texts: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -174,7 +175,7 @@ def _body(session: CommandContext, text: str | None) -> str | None:
 
 
 def _script(session: CommandContext, file: str | None) -> str | None:
-    from tm_cli.backends.trafficmorph.profile_documents import LONGEST_SCRIPT
+    from tm_cli.backends.trafficmorph.profile_values import LONGEST_SCRIPT
 
     if not file:
         return file

@@ -8,10 +8,10 @@ from typing import Any
 
 from tm_cli.api.errors import HttpError
 from tm_cli.backends.trafficmorph.profile_documents import (
-    INTERPOLATIONS,
     names_document,
     read_document,
 )
+from tm_cli.backends.trafficmorph.profile_values import INTERPOLATIONS
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,

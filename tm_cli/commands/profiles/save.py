@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from tm_cli.api.errors import ConnectionFailed, HttpError
-from tm_cli.api.trafficmorph import Profile
+from tm_cli.api.trafficmorph import Profile, ProfileSummary
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.document_files import LOCAL_KEYS
 from tm_cli.backends.trafficmorph.profile_documents import (
     ALIASES,
-    LONGEST_NAME,
     REQUIRED,
-    contradictions,
     names_document,
     portable,
     read_changes,
@@ -22,10 +20,13 @@ from tm_cli.backends.trafficmorph.profile_documents import (
 from tm_cli.backends.trafficmorph.profile_fields import (
     API_NAMES,
     NOT_SENT,
+    ONLY_IN_API,
     Difference,
     body_of,
     field_differences,
 )
+from tm_cli.backends.trafficmorph.profile_rules import contradictions
+from tm_cli.backends.trafficmorph.profile_values import LONGEST_NAME
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.profiles.differences import difference_table, differences_data
 from tm_cli.commands.profiles.field_options import FieldOptions, merged_headers
@@ -33,15 +34,13 @@ from tm_cli.commands.runs.features import require_support
 from tm_cli.commands.runs.request import ComparisonOptions
 from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
-    folded_name,
     resolve_profile,
-    trimmed_name,
 )
 from tm_cli.commands.shared.refusals import REFUSING
 from tm_cli.commands.shared.variables_set_argument import set_named
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.documents import InvalidDocument
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import folded_name, sanitize, trimmed_name
 
 _FLAGS = {"endpointUrl": "--target", "duration": "--duration", "points": "--rate or --points"}
 
@@ -61,23 +60,11 @@ def create(
     require_support(session, ComparisonOptions(), {}, documents=[document], ending=ending)
     known = session.client.list_profiles()
     same = [each for each in known if folded_name(each.name) == folded_name(document["name"])]
-    if same and not overwrite:
-        raise Refused(
-            f"profile {same[0].id} is already named {sanitize(same[0].name)!r}{ending}",
-            hint="--overwrite replaces it; `tm profiles update` changes a part of it",
-            code="name_taken",
-        )
-    if len(same) > 1:
-        ids = ", ".join(str(each.id) for each in same)
-        raise Refused(
-            f"{len(same)} profiles are named {sanitize(document['name'])!r}{ending}",
-            hint=f"`tm profiles update ID` changes one of them: {ids}",
-            code="ambiguous_profile",
-        )
-    before = _fields(session, same[0].id) if same else None
+    _check_taken(same, ending, overwrite=overwrite)
+    before = stored_fields(session, same[0].id) if same else None
     body = body_of(document) | further | _sets(session, options)
-    if before is not None:  # no document has them, and a missing one is reset
-        body = {key: before[key] for key in ("initScript", "cleanupScript") if key in before} | body
+    if before is not None:  # no document has them, and a missing one may be reset
+        body = {key: before[key] for key in ONLY_IN_API if key in before} | body
     with refusal("the profile"):
         saved = session.client.create_profile(body)
     if before is None and saved.id in {each.id for each in known}:
@@ -87,6 +74,23 @@ def create(
     action = "overwritten" if before is not None else "created"
     changed = [] if before is None else _told(field_differences(before, saved.document()))
     return _print(session, saved, action, changed)
+
+
+def _check_taken(same: Sequence[ProfileSummary], ending: str, *, overwrite: bool) -> None:
+    """Refuse a name that profiles have, unless it is that of the one to overwrite."""
+    if same and not overwrite:
+        raise Refused(
+            f"profile {same[0].id} is already named {sanitize(same[0].name)!r}{ending}",
+            hint="--overwrite replaces it; `tm profiles update` changes a part of it",
+            code="name_taken",
+        )
+    if len(same) > 1:
+        ids = ", ".join(str(each.id) for each in same)
+        raise Refused(
+            f"{len(same)} profiles are named {sanitize(same[0].name)!r}{ending}",
+            hint=f"`tm profiles update ID` changes one of them: {ids}",
+            code="ambiguous_profile",
+        )
 
 
 def _whole(
@@ -107,7 +111,7 @@ def _whole(
             raise UsageError(f"{subject} is a locustfile; a profile document names it")
     wanted = {**base, **title, **given}
     found = {key: each for key, each in wanted.items() if each is not None}
-    _add_derived(found, options, base)
+    _add_derived(found, options)
     if missing := [key for key in REQUIRED if found.get(key) is None]:
         flags = [_FLAGS.get(key, f"--set {key}=VALUE") for key in missing]
         raise UsageError(f"a profile needs {' and '.join(flags)}, or a document that has it")
@@ -118,7 +122,7 @@ def _whole(
     return whole
 
 
-def _add_derived(found: dict[str, Any], options: FieldOptions, base: Mapping[str, Any]) -> None:
+def _add_derived(found: dict[str, Any], options: FieldOptions) -> None:
     """Add what the options say about values that the profile has."""
     if options.rate is not None:
         from tm_cli.setup.answers import read_rate
@@ -132,7 +136,7 @@ def _add_derived(found: dict[str, Any], options: FieldOptions, base: Mapping[str
         seconds = found["duration"]
         found["points"] = [{"x": 0, "y": rate}, {"x": seconds, "y": rate}]
     if options.header:
-        found["requestHeaders"] = merged_headers(base.get("requestHeaders"), options.header)
+        found["requestHeaders"] = merged_headers(found.get("requestHeaders"), options.header)
 
 
 def _sets(session: CommandContext, options: FieldOptions) -> dict[str, Any]:
@@ -166,7 +170,7 @@ def update(
     if not changes and options.is_empty():
         raise UsageError("nothing to change: name a document or options")
     ref = resolve_profile(session.client, profile, cwd)
-    stored = _fields(session, ref.profile_id)
+    stored = stored_fields(session, ref.profile_id)
     needs = {key: each for key, each in changes.items() if each is not None}
     document_of = {"endpointUrl": stored.get("targetUrl"), **needs}
     ending = "; nothing was changed"
@@ -176,7 +180,7 @@ def update(
     fields, body = _merged(stored, changes, further, options)
     if not field_differences(stored, stored | fields):
         return _print(session, Profile.model_validate(stored), "unchanged", [])
-    newest = _fields(session, ref.profile_id)
+    newest = stored_fields(session, ref.profile_id)
     if others := _told(field_differences(stored, newest)):
         fields, body = _merged(newest, changes, further, options)
         _say_changed(session, others, fields)
@@ -216,7 +220,7 @@ def _merged(
     """
     base = {"duration": stored.get("duration"), "requestHeaders": stored.get("requestHeaders")}
     wanted: dict[str, Any] = {**base, **changes}
-    _add_derived(wanted, options, wanted)
+    _add_derived(wanted, options)
     derived = [key for key in wanted if key not in base or wanted[key] != base[key]]
     fields = {API_NAMES.get(key, key): _cleared(key, wanted[key]) for key in derived}
     fields |= further
@@ -259,7 +263,8 @@ def _check_rename(
             )
 
 
-def _fields(session: CommandContext, profile_id: int) -> dict[str, Any]:
+def stored_fields(session: CommandContext, profile_id: int) -> dict[str, Any]:
+    """Return a profile exactly as the server sends it; raises Refused when it is not there."""
     try:
         return session.client.get_profile_fields(profile_id)
     except HttpError as error:

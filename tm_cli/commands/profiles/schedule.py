@@ -69,7 +69,8 @@ def set_schedule(
     tm profiles schedule set checkout --at 'weekdays 06:30' --timezone Europe/Berlin
     """
     from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
-    from tm_cli.commands.profiles.save import refusal
+    from tm_cli.commands.profiles.save import refusal, stored_fields
+    from tm_cli.commands.shared.profile_argument import resolve_profile
 
     wanted = {
         "mode": "ONCE" if once else "PERIODIC",
@@ -79,11 +80,12 @@ def set_schedule(
             {"dayOfWeek": slot.day, "time": f"{slot.time:%H:%M}"} for slot in _read_slots(at)
         ],
     }
-    found = _find(session, profile)
-    kept = {name: value for name, value in found.items() if name not in NOT_SENT}
-    with refusal(f"the schedule of profile {found['id']}"):
-        saved = session.client.update_profile(found["id"], {**kept, "schedule": wanted}).document()
-    return _emit(session, found["id"], saved.get("schedule") or wanted)
+    number = resolve_profile(session.client, profile, session.context.cwd).profile_id
+    stored = stored_fields(session, number)
+    kept = {name: value for name, value in stored.items() if name not in NOT_SENT}
+    with refusal(f"the schedule of profile {number}"):
+        saved = session.client.update_profile(number, {**kept, "schedule": wanted}).document()
+    return _emit(session, number, saved.get("schedule") or wanted)
 
 
 @app.command("delete")

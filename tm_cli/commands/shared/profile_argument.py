@@ -21,7 +21,7 @@ from tm_cli.backends.trafficmorph.profile_documents import (
 )
 from tm_cli.commands.shared.refusals import REFUSING
 from tm_cli.errors import ConfigurationError, Refused, UsageError
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import folded_name, sanitize
 
 LARGEST_ID = 2**63 - 1
 
@@ -185,14 +185,3 @@ def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
             code="ambiguous_profile",
         )
     return found[0]
-
-
-def trimmed_name(name: str) -> str:
-    """Return a name as the server keeps it: outer code points up to U+0020 go."""
-    return name.strip("".join(map(chr, range(0x21))))
-
-
-def folded_name(name: str) -> str:
-    """Compare as the server does: trimmed, letters are lower-cased one by one."""
-    trimmed = trimmed_name(name)
-    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in trimmed)

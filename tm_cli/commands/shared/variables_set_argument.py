@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tm_cli.api.trafficmorph import VariablesSet
-from tm_cli.commands.shared.profile_argument import folded_name
 from tm_cli.errors import Refused
-from tm_cli.values.text import did_you_mean, sanitize
+from tm_cli.values.text import did_you_mean, folded_name, sanitize
 
 LISTED = "`tm variables list` shows them"
 

@@ -255,7 +255,7 @@ def _refuse_taken_name(
 
 def _named(session: CallSession, name: str, own_id: int | None = None) -> ProfileSummary | None:
     """Another profile with this name, compared as the server does."""
-    from tm_cli.commands.shared.profile_argument import folded_name
+    from tm_cli.values.text import folded_name
 
     for profile in session.client.list_profiles():
         if profile.id != own_id and folded_name(profile.name) == folded_name(name):

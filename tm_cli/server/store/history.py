@@ -33,15 +33,13 @@ class HistoryFilter:
 
     def query(self) -> tuple[str, list[object]]:
         """Return where the ids of the rows come from, and the parameters of that."""
-        prefix = self.run_id_prefix
         terms: list[tuple[str, object | None]] = [
             ("profile_id = ?", self.profile_id),
             ("triggered_by = ?", self.triggered_by),
             ("region = ?", self.region),
             ("auto_verdict = ?", self.verdict),
             ("tag = ?", self.tag),
-            (f"id IN ({_RUN_ID} >= ?)", prefix),
-            (f"id IN ({_RUN_ID} < ?)", None if prefix is None else f"{prefix}{_LAST}"),
+            (_RUN_ID, self.run_id_prefix),
             (f"{self._time} >= ?", wire_time(self.created_from) if self.created_from else None),
             (f"{self._time} <= ?", wire_time(self.created_to) if self.created_to else None),
         ]
@@ -63,8 +61,10 @@ class HistoryFilter:
         return "created_at" if self.tag is None else "listed_at"
 
 
-_RUN_ID = "SELECT id FROM history WHERE run_id"
-_LAST = "\U0010ffff"
+_RUN_ID = (
+    "id IN (SELECT history.id FROM (SELECT ? AS prefix) CROSS JOIN history"
+    " WHERE run_id >= prefix AND run_id < prefix || char(0x10ffff))"
+)
 
 _JOINED = "history JOIN runs USING (run_id)"
 _COMPARED = """

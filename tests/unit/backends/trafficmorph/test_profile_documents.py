@@ -7,11 +7,11 @@ import json
 import pytest
 
 from tm_cli.backends.trafficmorph.profile_documents import (
-    FORMAT,
     names_document,
     portable,
     read_document,
 )
+from tm_cli.backends.trafficmorph.profile_values import FORMAT
 from tm_cli.errors import ConfigurationError
 
 MINIMAL = {
