@@ -24,6 +24,9 @@ steps:
 - {think: 5, wait: 1}
 - request: GET /
   checks: {status: 99, foo: 1}
+schedule:
+  mode: WEEKLY
+  slots: [{dayOfWeek: 9, time: "26:30"}]
 """
 PLACES = [
     (2, 1, "name", "duplicate key 'name'"),
@@ -38,6 +41,9 @@ PLACES = [
     (12, 14, "steps[0].wait", "steps[0].wait is not known"),
     (14, 12, "steps[1].checks.status", "steps[1].checks.status must be"),
     (14, 24, "steps[1].checks.foo", "steps[1].checks.foo is not known"),
+    (16, 3, "schedule.mode", "schedule.mode is 'WEEKLY'; expected one of ONCE, PERIODIC"),
+    (17, 12, "schedule.slots[0].dayOfWeek", "schedule.slots[0].dayOfWeek is 9"),
+    (17, 26, "schedule.slots[0].time", "schedule.slots[0].time is '26:30'"),
 ]
 
 

@@ -100,7 +100,7 @@ def _values() -> dict[str, Schema]:
         "autoAlertMinSeverity": words(("WARN", "FAIL"), any_case=False),
         "autoAlertCooldownMinutes": cooldown,
         "autoAlertRecipients": {"type": "array", "items": text()},
-        "schedule": {"type": "object"},
+        "schedule": _schedule(),
         "gate": thresholds(),
         "waitForTarget": wait,
         "warmup": duration(0, values.LONGEST_WAIT, multipleOf=STRETCH_SECONDS),
@@ -117,6 +117,18 @@ def _values() -> dict[str, Schema]:
         "tokenCommand": any_of(text(pattern=_NOT_BLANK), _list(text(pattern=_NOT_BLANK))),
         "tokenRefresh": duration(values.SHORTEST_REFRESH, values.LONGEST_WAIT),
     }
+
+
+def _schedule() -> Schema:
+    day = {"type": "integer", "minimum": 1, "maximum": 7}
+    slot = {
+        "type": "object",
+        "required": ["dayOfWeek", "time"],
+        "properties": {"dayOfWeek": day, "time": text(pattern=values.SLOT_TIME)},
+    }
+    mode = {"enum": [None, *values.SCHEDULE_MODES]}
+    slots = {"type": ["array", "null"], "items": slot}
+    return {"type": "object", "properties": {"mode": mode, "slots": slots}}
 
 
 def _list(item: Schema) -> Schema:

@@ -232,6 +232,31 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
+SCHEDULE_MODES = ("ONCE", "PERIODIC")
+SLOT_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+
+def _schedule(value: Any) -> dict[str, Any]:
+    """Whether the time zone is known is for the server to say: its list may be a newer one."""
+    found = _table(value)
+    if (mode := found.get("mode")) not in (None, *SCHEDULE_MODES):
+        raise expected(mode, f"one of {', '.join(SCHEDULE_MODES)}", "mode")
+    slots = found.get("slots")
+    if slots is not None and not isinstance(slots, list):
+        raise expected(slots, "a list", "slots")
+    for number, slot in enumerate(slots or ()):
+        if not isinstance(slot, dict):
+            raise expected(slot, "a mapping", "slots", number)
+        day, time = slot.get("dayOfWeek", 1), slot.get("time", "00:00")
+        if type(day) is not int or not 1 <= day <= 7:
+            raise expected(day, "1 (Monday) to 7", "slots", number, "dayOfWeek")
+        if not isinstance(time, str) or not re.fullmatch(SLOT_TIME, time):
+            raise expected(time, "HH:mm, such as 06:30", "slots", number, "time")
+        if not {"dayOfWeek", "time"} <= slot.keys():
+            raise expected(slot, "dayOfWeek and time", "slots", number)
+    return found
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "_format": _one_of((FORMAT,), any_case=False),
     "name": _text(LONGEST_NAME, least=1),
@@ -250,7 +275,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "autoAlertMinSeverity": _one_of(("WARN", "FAIL"), any_case=False),
     "autoAlertCooldownMinutes": _cooldown,
     "autoAlertRecipients": _texts,
-    "schedule": _table,
+    "schedule": _schedule,
     "gate": read_thresholds,
     "waitForTarget": _wait_time,
     "warmup": _warmup,
