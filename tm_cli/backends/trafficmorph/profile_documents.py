@@ -656,9 +656,10 @@ SLOT_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 def _schedule(value: Any) -> dict[str, Any]:
     """Whether the time zone is known is for the server to say: its list may be a newer one."""
-    if (mode := _table(value).get("mode")) not in (None, *SCHEDULE_MODES):
+    schedule = _table(value)
+    if (mode := schedule.get("mode")) not in (None, *SCHEDULE_MODES):
         raise expected(mode, f"one of {', '.join(SCHEDULE_MODES)}", "mode")
-    slots = value.get("slots")
+    slots = schedule.get("slots")
     if slots is not None and not isinstance(slots, list):
         raise expected(slots, "a list", "slots")
     for number, slot in enumerate(slots or ()):
@@ -671,7 +672,7 @@ def _schedule(value: Any) -> dict[str, Any]:
             raise expected(time, "HH:mm, such as 06:30", "slots", number, "time")
         if not {"dayOfWeek", "time"} <= slot.keys():
             raise expected(slot, "dayOfWeek and time", "slots", number)
-    return value
+    return schedule
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
