@@ -49,10 +49,12 @@ class InitValues:
 
     def secrets(self, taken: Container[str]) -> dict[str, str]:
         """The texts within the values by their paths, which differ from the names `taken`."""
-        return {
-            f"{path} of init()" if path in taken else path: text
-            for path, text in _texts(self.values.items())
-        }
+        found: dict[str, str] = {}
+        for path, text in _texts(self.values.items()):
+            while path in taken or path in found:
+                path += " of init()"
+            found[path] = text
+        return found
 
 
 def _texts(items: Iterable[tuple[object, Any]]) -> Iterator[tuple[str, str]]:

@@ -251,9 +251,14 @@ def test_a_callback_goes_to_no_address_that_is_refused():
 
 
 def test_all_texts_of_an_init_script_are_secrets_and_take_the_place_of_no_other():
-    values = {"token": "a", "user": {"id": "b", "roles": ["c", 2]}, "version": 3}
+    values = {"token": "a", "user": {"id": "b", "roles": ["c", 2]}, "user.id": "d", "version": 3}
     secrets = InitValues(values).secrets(taken={"token"})
-    assert secrets == {"token of init()": "a", "user.id": "b", "user.roles.0": "c"}
+    assert secrets == {
+        "token of init()": "a",
+        "user.id": "b",
+        "user.roles.0": "c",
+        "user.id of init()": "d",
+    }
 
 
 def test_the_signature_is_that_of_the_time_and_the_body():
