@@ -728,7 +728,7 @@ def test_looping_profile_is_not_waited_for(gate, server):
         ("runs", "strat", "42"),
         ("runs", "wait", "42"),
         ("runs", "wait", "42", "--run-id", " "),
-        ("history", "show", "zero"),
+        ("history", "show", "zer"),
         ("history", "list", "--verdict", "MAYBE"),
         ("history", "list", "--from", "yesterday"),
     ],
