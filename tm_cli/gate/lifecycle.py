@@ -65,6 +65,7 @@ class Follow:
         self._responses = ResponseTracker(clock)
         self._starting = False
         self._seen_active = False
+        self._has_ended = False
         self._key_works = attach_to is None
         self._was_ours = False
         self._readings = LiveReadings(gate.abort_if)
@@ -136,6 +137,7 @@ class Follow:
             if (breach := self._readings.breach) and last.phase in (Phase.ACTIVE, Phase.PAUSED):
                 return (yield from self._abort(run, breach, deadline))
             self._seen_active = False
+            self._has_ended = last.is_ours and last.phase is Phase.ENDED
             yield Ended(last)
             is_over = yield from self._search(run, last)
         if self.result is None:  # pragma: no cover
@@ -402,9 +404,12 @@ class Follow:
             return "interrupted; nothing was started", None
         breach = self._readings.breach
         why = f"; {breach.reason}" if breach else ""
-        if (breach and breach.stopped) or ((stop or breach) and self._stopped(self.run)):
+        stops = (stop or breach) and not self._has_ended
+        if (breach and breach.stopped) or (stops and self._stopped(self.run)):
             return f"interrupted{why}; {_name(self.run)} was stopped", None
         resume = f"wait for it again: {self.run.resume}" if self.run.resume else None
+        if self._has_ended:
+            return f"interrupted{why}; {_name(self.run)} has ended; its verdict is open", resume
         if overdue := self._responses.overdue:
             return f"interrupted{why}; {overdue}; nothing is known about {_name(self.run)}", resume
         return f"interrupted{why}; {_name(self.run)} is still running", resume

@@ -374,6 +374,19 @@ def test_interrupted_run_goes_on_or_is_stopped_as_announced(
     assert ("was stopped" if stops else resume) in result.stderr
 
 
+@pytest.mark.parametrize("argv", [[], ["--on-interrupt", "stop"]])
+def test_interruption_after_the_end_of_the_run_stops_nothing_and_says_so(
+    gate, httpserver, server, clock, argv
+):
+    server.until_ended()
+    httpserver.expect_request("/api/v1/history").respond_with_json(page())
+    interrupt_at(clock, 8)
+    result = gate(*GATED, *argv, "--poll-interval", "5s")
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert f"run {RUN} has ended; its verdict is open" in result.stderr
+    assert f"tm runs wait 42 --run-id {RUN}" in result.stderr
+
+
 def test_printed_command_repeats_the_gate_and_the_server(run, fleet, clock, tmp_path):
     fleet.profile(42, "FAIL")
     (tmp_path / "key").write_text(KEY, encoding="utf-8")

@@ -343,7 +343,7 @@ MUTANTS = (
         "unasked-stop",
         FLOW,
         "Follow.interrupted",
-        "((stop or breach) and self._stopped(self.run))",
+        "(stops and self._stopped(self.run))",
         "self._stopped(self.run)",
         "Ctrl-C stops a run that should go on",
     ),

@@ -87,7 +87,7 @@ class Interrupted(QuickSystem):
         ("prepare", "nothing was started"),
         ("start", "it may have happened"),
         ("observe", "was stopped"),
-        ("find_result", "still running"),
+        ("find_result", "has ended; its verdict is open"),
     ],
 )
 def test_interruption_says_what_it_leaves_behind(clock, method, words):
