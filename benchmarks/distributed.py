@@ -19,7 +19,7 @@ from engine import UNAVAILABLE, Row
 from generators import machine, nginx, tools
 from generators.tools import Played
 
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 
 _RATE = 90.0  # of the run in which a worker is killed
 _KILL_AT = 3.5  # seconds

@@ -23,7 +23,7 @@ from itertools import pairwise
 from generators import machine, nginx, patient_target, tools
 from generators.patient_target import Log
 
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 
 UNAVAILABLE = 69
 FREEZE_EVERY = 10.0  # seconds

@@ -34,7 +34,7 @@ from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.statistics.bootstrap import ResponseTimes
 from tm_cli.server.judge.thresholds import QUANTILES
 from tm_cli.server.judge.verdict import judge_by
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 
 HOSTED = NOISES["hosted"]
 RATE = 200.0

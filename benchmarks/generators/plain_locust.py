@@ -19,7 +19,7 @@ import gevent  # noqa: E402
 from locust import FastHttpUser, LoadTestShape, constant_throughput, task  # noqa: E402
 from locust.env import Environment  # noqa: E402
 
-from tm_cli.values.load_curve import Curve  # noqa: E402
+from tm_cli.values.load.curve import Curve  # noqa: E402
 
 
 class Visitor(FastHttpUser):  # type: ignore[misc]  # locust is untyped here

@@ -7,7 +7,7 @@ from tm_cli.server.engine.job import DEFAULT_SLOTS
 from tm_cli.server.quota import Quota
 from tm_cli.server.runs.progress import RunOutcome
 from tm_cli.server.web.services import NEVER_USED_GRACE, UNUSED_GRACE
-from tm_cli.values.journeys.checks import REQUEST_TIMEOUT
+from tm_cli.values.load.journeys.checks import REQUEST_TIMEOUT
 
 NAME = "docs/embedded-server.md"
 SERVED = {row[0]: row[1] for row in rows(section(NAME, "What it serves"))}

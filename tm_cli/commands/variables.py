@@ -104,7 +104,7 @@ def create(
 
     tm variables create - --name orders --mode SEQUENTIAL < orders.csv
     """
-    from tm_cli.values.data_sets import read_data_set
+    from tm_cli.values.load.data_sets import read_data_set
 
     with _explained(file):
         text = _read(session, file)
@@ -186,7 +186,7 @@ def delete(session: CommandContext, name: SetName, yes: options.Yes = False) -> 
 
 def _read(session: CommandContext, file: str) -> str:
     """Read a file or standard input; raises OSError and InvalidData."""
-    from tm_cli.values.data_sets import LONGEST_CSV, decode_csv
+    from tm_cli.values.load.data_sets import LONGEST_CSV, decode_csv
 
     if file == "-":
         return decode_csv(sys.stdin.buffer.read(LONGEST_CSV + 1))
@@ -197,7 +197,7 @@ def _read(session: CommandContext, file: str) -> str:
 @contextmanager
 def _explained(file: str) -> Iterator[None]:
     """Turn what is wrong with a CSV file into an error that names it."""
-    from tm_cli.values.data_sets import InvalidData
+    from tm_cli.values.load.data_sets import InvalidData
 
     name = "standard input" if file == "-" else sanitize(file)
     try:

@@ -10,7 +10,7 @@ from tm_cli.render.chart import Scale, chart, rate_label, time_axis
 from tm_cli.render.tables import rate
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.durations import format_duration
-from tm_cli.values.load_curve import Curve, Interpolation
+from tm_cli.values.load.curve import Curve, Interpolation
 
 
 @dataclass(frozen=True)

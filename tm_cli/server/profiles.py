@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from tm_cli.server.engine.locustfiles.reference import LocustfileReference
-from tm_cli.values.data_sets import DataSet, InvalidData, Mode, read_data_set
-from tm_cli.values.load_curve import Interpolation
-from tm_cli.values.placeholders import fill, fill_all
+from tm_cli.values.load.curve import Interpolation
+from tm_cli.values.load.data_sets import DataSet, InvalidData, Mode, read_data_set
+from tm_cli.values.load.placeholders import fill, fill_all
 from tm_cli.values.text import sanitize
 
 
@@ -73,7 +73,7 @@ class Schedule(Wire):
 
 
 class DataSource(Wire):
-    """CSV text with values for macros; see `values/data_sets.py`."""
+    """CSV text with values for macros; see `values/load/data_sets.py`."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)]
     mode: Mode | None = None

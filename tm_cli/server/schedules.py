@@ -13,8 +13,8 @@ from tm_cli.server.profiles import Schedule, Slot, StoredProfile, StoredSlot
 from tm_cli.server.store.profiles import ProfileStore
 from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.web.bodies import Refusal
+from tm_cli.values.load.weekly_slots import WeeklySlot
 from tm_cli.values.text import sanitize
-from tm_cli.values.weekly_slots import WeeklySlot
 
 INTERVAL = 5.0
 """Seconds between two looks at the schedules."""

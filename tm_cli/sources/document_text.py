@@ -8,8 +8,8 @@ from typing import Any
 
 from tm_cli.sources.traffic import SourceRequest, Traffic
 from tm_cli.values.documents import to_yaml
-from tm_cli.values.journeys.checks import LONGEST_TIME
-from tm_cli.values.journeys.steps import MOST_STEPS
+from tm_cli.values.load.journeys.checks import LONGEST_TIME
+from tm_cli.values.load.journeys.steps import MOST_STEPS
 from tm_cli.values.text import sanitize
 
 USUAL_ORIGIN = "http://localhost:8080"

@@ -12,7 +12,7 @@ from tm_cli.sources.access_log import LoggedMix
 from tm_cli.sources.privacy import ASSET, template_of
 from tm_cli.sources.traffic import UnusableSource
 from tm_cli.values.documents import InvalidDocument
-from tm_cli.values.journeys.steps import MACRO, read_steps, request_of
+from tm_cli.values.load.journeys.steps import MACRO, read_steps, request_of
 
 LIMIT = 0.10
 """The share of requests that may be others than the log's before that is a warning."""

@@ -18,7 +18,7 @@ from tm_cli.sources.traffic import (
     read_json,
     usual_origin,
 )
-from tm_cli.values.journeys.steps import METHODS
+from tm_cli.values.load.journeys.steps import METHODS
 
 _ASSET_TYPES = {"image", "font", "stylesheet", "script", "media", "manifest", "ping"}
 _DATA_TYPES = {"document", "xhr", "fetch"}

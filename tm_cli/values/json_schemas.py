@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.values.durations import PATTERN as DURATION
-from tm_cli.values.step_names import MOST_STEPS
+from tm_cli.values.load.step_names import MOST_STEPS
 from tm_cli.values.thresholds import (
     BOUNDS,
     EXPECTED,

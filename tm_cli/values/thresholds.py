@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.step_names import MOST_STEPS, step_name
+from tm_cli.values.load.step_names import MOST_STEPS, step_name
 from tm_cli.values.text import did_you_mean, sanitize
 
 BOUNDS = {

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from tm_cli.exit_codes import ExitCode
-from tm_cli.values.captures import read_request
+from tm_cli.values.load.captures import read_request
 
 LINE = '{"t": 1, "method": "GET", "url": "https://shop.test/users/1"}\n'
 

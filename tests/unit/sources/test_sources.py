@@ -18,8 +18,8 @@ from tm_cli.sources.openapi import read_openapi
 from tm_cli.sources.privacy import clean_body, clean_headers, clean_url, template_of
 from tm_cli.sources.traffic import UnusableSource
 from tm_cli.values.documents import parse_yaml
-from tm_cli.values.journeys.steps import unfilled_macro
-from tm_cli.values.placeholders import placeholders
+from tm_cli.values.load.journeys.steps import unfilled_macro
+from tm_cli.values.load.placeholders import placeholders
 
 SECRETS = ("hunter2", "s3cr3t", "ada@lovelace.org", "4242", "sid=abc", "10.1.2.3")
 

@@ -29,7 +29,7 @@ from tm_cli.api.trafficmorph.history import (
 from tm_cli.api.trafficmorph.profiles import ImportedProfile, Profile, ProfileSummary
 from tm_cli.api.trafficmorph.runs import LiveStatus, RunControl
 from tm_cli.api.trafficmorph.variables_sets import VariablesSet
-from tm_cli.values.captures import LARGEST_CAPTURE
+from tm_cli.values.load.captures import LARGEST_CAPTURE
 
 if TYPE_CHECKING:
     from tm_cli.api.transport import Params, Upload

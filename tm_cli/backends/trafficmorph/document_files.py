@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tm_cli.values.data_sets import (
+from tm_cli.values.documents import InvalidDocument
+from tm_cli.values.load.data_sets import (
     LONGEST_CSV,
     MODES,
     MOST_DATA_SETS,
@@ -17,8 +18,7 @@ from tm_cli.values.data_sets import (
     repeated_column,
     size_of,
 )
-from tm_cli.values.documents import InvalidDocument
-from tm_cli.values.placeholders import has_any
+from tm_cli.values.load.placeholders import has_any
 from tm_cli.values.text import did_you_mean, sanitize
 
 LOCAL_KEYS = ("tokenCommand", "tokenRefresh", "metrics")

@@ -26,8 +26,8 @@ from tm_cli.backends.trafficmorph.profile_rules import OF_JOURNEYS, contradictio
 from tm_cli.backends.trafficmorph.profile_values import FORMAT, READERS
 from tm_cli.values.document_problems import all_problems
 from tm_cli.values.documents import EACH, InvalidDocument, format_path, shown
-from tm_cli.values.journeys.steps import AS_TEXT as TEXTS_OF_STEPS
-from tm_cli.values.placeholders import placeholders
+from tm_cli.values.load.journeys.steps import AS_TEXT as TEXTS_OF_STEPS
+from tm_cli.values.load.placeholders import placeholders
 from tm_cli.values.text import did_you_mean, sanitize
 from tm_cli.values.thresholds import InvalidThreshold
 

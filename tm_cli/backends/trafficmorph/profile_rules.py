@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.profile_values import LONGEST
 from tm_cli.values.documents import InvalidDocument, shown
-from tm_cli.values.journeys.steps import step_name
-from tm_cli.values.placeholders import TOKEN, placeholders
+from tm_cli.values.load.journeys.steps import step_name
+from tm_cli.values.load.placeholders import TOKEN, placeholders
 from tm_cli.values.text import did_you_mean, sanitize
 from tm_cli.values.thresholds import stretch_problem
 

@@ -12,8 +12,6 @@ from typing import Any
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph import profile_documents as documents
 from tm_cli.backends.trafficmorph import profile_values as values
-from tm_cli.values import data_sets
-from tm_cli.values.journeys import checks, steps
 from tm_cli.values.json_schemas import (
     A_DURATION,
     DIALECT,
@@ -26,6 +24,8 @@ from tm_cli.values.json_schemas import (
     thresholds,
     words,
 )
+from tm_cli.values.load import data_sets
+from tm_cli.values.load.journeys import checks, steps
 from tm_cli.values.thresholds import STRETCH_SECONDS
 from tm_cli.values.urls import LONGEST_URL
 

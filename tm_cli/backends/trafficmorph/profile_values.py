@@ -13,9 +13,9 @@ from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.gate.target_metrics import check_metric_name
 from tm_cli.values.documents import InvalidDocument, KeyPath, expected, shown
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.journeys.checks import read_checks
-from tm_cli.values.journeys.steps import read_redirects, read_steps
-from tm_cli.values.placeholders import has_any
+from tm_cli.values.load.journeys.checks import read_checks
+from tm_cli.values.load.journeys.steps import read_redirects, read_steps
+from tm_cli.values.load.placeholders import has_any
 from tm_cli.values.text import as_number, sanitize
 from tm_cli.values.thresholds import STRETCH_SECONDS, read_thresholds
 from tm_cli.values.urls import LONGEST_URL, not_yet, quote_base_url, with_ascii_host

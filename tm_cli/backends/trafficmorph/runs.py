@@ -17,7 +17,7 @@ from tm_cli.errors import TmError, Undecided
 from tm_cli.gate.backend import Backend
 from tm_cli.gate.model import Missing, Phase, Progress, Result, Run, Sample
 from tm_cli.runtime.clock import Clock
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 from tm_cli.values.text import sanitize
 from tm_cli.values.verdict import Verdict
 

@@ -19,7 +19,8 @@ from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.setup.answers import read_target
 from tm_cli.sources.traffic import SourceRequest
-from tm_cli.values.captures import (
+from tm_cli.values.durations import format_duration
+from tm_cli.values.load.captures import (
     LARGEST_CAPTURE,
     InvalidLine,
     UnusableCapture,
@@ -27,7 +28,6 @@ from tm_cli.values.captures import (
     read_request,
     write_request,
 )
-from tm_cli.values.durations import format_duration
 from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:

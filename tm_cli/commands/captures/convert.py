@@ -13,7 +13,7 @@ from tm_cli.errors import OutputError, UsageError
 from tm_cli.runtime.files import write_atomic
 from tm_cli.setup.answers import read_target
 from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource
-from tm_cli.values.captures import REDACTED, CapturedRequest, write_request
+from tm_cli.values.load.captures import REDACTED, CapturedRequest, write_request
 from tm_cli.values.text import sanitize
 
 _PLACEHOLDER = re.compile(r"(?<!\$)\$\{[A-Z_][A-Z0-9_]*\}")

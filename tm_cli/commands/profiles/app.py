@@ -22,7 +22,7 @@ from tm_cli.commands.shared.lists import ListOptions, ListView, show_list
 from tm_cli.completion.candidates import complete_profiles
 from tm_cli.errors import UsageError
 from tm_cli.values.durations import format_duration
-from tm_cli.values.placeholders import placeholders
+from tm_cli.values.load.placeholders import placeholders
 from tm_cli.values.text import sanitize
 from tm_cli.values.thresholds import format_threshold
 

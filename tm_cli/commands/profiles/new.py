@@ -25,7 +25,7 @@ from tm_cli.sources.har import read_har
 from tm_cli.sources.openapi import read_openapi
 from tm_cli.sources.traffic import Traffic, UnusableSource
 from tm_cli.values.documents import InvalidDocument
-from tm_cli.values.placeholders import placeholders
+from tm_cli.values.load.placeholders import placeholders
 from tm_cli.values.text import sanitize
 
 LARGEST = 128 * 1024 * 1024

@@ -13,8 +13,8 @@ from tm_cli.cli.app import App
 from tm_cli.cli.global_options import group
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.errors import UsageError
+from tm_cli.values.load.weekly_slots import DAYS, WeeklySlot, read_slots
 from tm_cli.values.text import sanitize
-from tm_cli.values.weekly_slots import DAYS, WeeklySlot, read_slots
 
 app = App()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tm_cli.backends.trafficmorph.runs import planned_curve
 from tm_cli.errors import Refused
-from tm_cli.values.journeys.steps import requests_in_a_visit
+from tm_cli.values.load.journeys.steps import requests_in_a_visit
 from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:

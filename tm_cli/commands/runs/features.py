@@ -10,7 +10,7 @@ from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.runs.request import ComparisonOptions
 from tm_cli.errors import Refused
-from tm_cli.values.placeholders import needs_filling
+from tm_cli.values.load.placeholders import needs_filling
 from tm_cli.values.urls import require_another
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ from tm_cli.settings import TRAFFICMORPH
 from tm_cli.setup.answers import is_out_of_reach
 from tm_cli.target.service import READY_WAIT, Place
 from tm_cli.values.durations import format_duration
-from tm_cli.values.placeholders import MissingValue, fill, needs_filling
+from tm_cli.values.load.placeholders import MissingValue, fill, needs_filling
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import LOCAL, is_loopback, require_another
 from tm_cli.values.verdict import Verdict, format_fail_on

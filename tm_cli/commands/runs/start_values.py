@@ -11,7 +11,7 @@ from tm_cli.backends.trafficmorph.runs import Renewal
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.subprocesses import Captured, capture, split_command
 from tm_cli.values.api_key import KEY_VARIABLES
-from tm_cli.values.placeholders import TOKEN, Placeholder, hide_values, placeholders
+from tm_cli.values.load.placeholders import TOKEN, Placeholder, hide_values, placeholders
 from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from tm_cli.target.service import (
 )
 from tm_cli.values.api_key import KEY_VARIABLES
 from tm_cli.values.durations import format_duration
-from tm_cli.values.placeholders import MissingValue, fill
+from tm_cli.values.load.placeholders import MissingValue, fill
 from tm_cli.values.text import sanitize
 from tm_cli.values.urls import check_http_url, is_loopback
 

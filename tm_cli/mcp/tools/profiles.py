@@ -27,7 +27,7 @@ from tm_cli.mcp.schema import (
     whole,
 )
 from tm_cli.mcp.session import CallSession
-from tm_cli.values.placeholders import needs_filling, placeholders
+from tm_cli.values.load.placeholders import needs_filling, placeholders
 from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:

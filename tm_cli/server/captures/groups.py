@@ -10,7 +10,7 @@ from functools import cached_property
 
 from tm_cli.server.captures.curve import Arrivals
 from tm_cli.server.captures.urls import Kind, kind_of, widened
-from tm_cli.values.captures import (
+from tm_cli.values.load.captures import (
     CapturedRequest,
     InvalidLine,
     UnusableCapture,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tm_cli.server.captures.groups import Group, HeaderValues
-from tm_cli.values.captures import REDACTED
+from tm_cli.values.load.captures import REDACTED
 
 _OF_THE_CONNECTION = {
     "host", "connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te",

@@ -21,7 +21,7 @@ from tm_cli.server.captures.warnings import warnings_of
 from tm_cli.server.profiles import CurvePoint
 from tm_cli.server.web.bodies import explain
 from tm_cli.server.web.schemas import ProfileBody
-from tm_cli.values.data_sets import LONGEST_CSV, MOST_COLUMNS, MOST_ROWS, size_of
+from tm_cli.values.load.data_sets import LONGEST_CSV, MOST_COLUMNS, MOST_ROWS, size_of
 
 _LONGEST_NAME = 120
 _LONGEST_DURATION = 172_800

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tm_cli.server.captures import bodies, urls
 from tm_cli.server.captures.groups import Group
 from tm_cli.server.captures.urls import Kind
-from tm_cli.values.captures import is_truncated
+from tm_cli.values.load.captures import is_truncated
 
 MOST_BODY_VALUES = 50
 """With more values that vary, a body varies as a whole."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tm_cli.server.captures.groups import Group
 from tm_cli.server.captures.headers import kept_headers
 from tm_cli.server.captures.pattern import Pattern
-from tm_cli.values.captures import REDACTED
+from tm_cli.values.load.captures import REDACTED
 
 
 def warnings_of(group: Group, pattern: Pattern) -> list[str]:

@@ -30,15 +30,15 @@ from tm_cli.server.engine.templates import MACRO
 from tm_cli.server.engine.variables import VisitorVariables
 from tm_cli.server.profiles import ClientCertificate, DataSource, HttpVersion
 from tm_cli.server.validation import problems
-from tm_cli.values.journeys.checks import REQUEST_TIMEOUT, read_checks
-from tm_cli.values.journeys.steps import (
+from tm_cli.values.load.curve import Curve, Interpolation
+from tm_cli.values.load.journeys.checks import REQUEST_TIMEOUT, read_checks
+from tm_cli.values.load.journeys.steps import (
     MOST_REDIRECTS,
     longest_thinking,
     read_steps,
     requests_in_a_visit,
 )
-from tm_cli.values.load_curve import Curve, Interpolation
-from tm_cli.values.placeholders import hide_values
+from tm_cli.values.load.placeholders import hide_values
 from tm_cli.values.urls import ascii_host, port_of
 
 MAX_SLOTS = 900

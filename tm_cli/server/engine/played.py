@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tm_cli.server.validation import HIGHEST_US, lowest_equivalent, new_histogram
-from tm_cli.values.step_names import step_name
+from tm_cli.values.load.step_names import step_name
 
 MOST_ERRORS = 100
 """So many names of errors are counted apart in a run; all others count as `OTHER_ERRORS`."""

@@ -32,8 +32,8 @@ from tm_cli.server.engine.saturation import (
 )
 from tm_cli.server.engine.schedule import BUCKET_SECONDS, RequestPlan
 from tm_cli.server.validation import lowest_equivalent, new_histogram, quantiles_ms
-from tm_cli.values.load_curve import Curve
-from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
+from tm_cli.values.load.curve import Curve
+from tm_cli.values.load.step_names import MOST_STEPS, OTHER_STEPS
 
 # Timers fire up to a millisecond late. That little is the timer's doing, not the target's: such a
 # request counts from when it was really sent.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 from tm_cli.values.thresholds import STRETCH_SECONDS
 
 _BLOCK = 128  # requests whose sides are drawn at once

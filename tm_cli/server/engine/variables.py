@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 
-from tm_cli.values.data_sets import DataSet
+from tm_cli.values.load.data_sets import DataSet
 
 _64_BITS = (1 << 64) - 1
 

@@ -25,7 +25,7 @@ from tm_cli.server.judge.statistics.bootstrap import ResponseTimes, chances
 from tm_cli.server.judge.statistics.distributions import student_quantile
 from tm_cli.server.judge.thresholds import QUANTILES, Thresholds
 from tm_cli.server.judge.verdict import Judgement, judge_by
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 from tm_cli.values.thresholds import OF_STRETCHES, split_key
 
 Known = Literal["PASS", "FAIL"]

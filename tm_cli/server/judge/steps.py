@@ -34,7 +34,7 @@ from tm_cli.server.judge.statistics.bootstrap import ASSUMED
 from tm_cli.server.judge.statistics.dispersion import by_chance
 from tm_cli.server.judge.statistics.distributions import student_cdf
 from tm_cli.server.judge.thresholds import QUANTILES, Threshold, Thresholds
-from tm_cli.values.step_names import OTHER_STEPS
+from tm_cli.values.load.step_names import OTHER_STEPS
 from tm_cli.values.thresholds import OF_STEPS, SEVERITIES
 
 _FEW = 20  # a step that was played less often can be missing, or fail, by chance

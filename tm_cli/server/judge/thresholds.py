@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from tm_cli.values.step_names import MOST_STEPS, step_name
+from tm_cli.values.load.step_names import MOST_STEPS, step_name
 from tm_cli.values.thresholds import ABSOLUTE, OF_STEPS, OF_STRETCHES, Stretch, split_key
 
 QUANTILES = MappingProxyType({"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999})

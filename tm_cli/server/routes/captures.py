@@ -27,7 +27,7 @@ from tm_cli.server.routes.profiles import check_lists
 from tm_cli.server.web.bodies import Refusal, read_model, strict_json, validated
 from tm_cli.server.web.schemas import Id, Name
 from tm_cli.server.web.services import Services
-from tm_cli.values.captures import LARGEST_CAPTURE, UnusableCapture
+from tm_cli.values.load.captures import LARGEST_CAPTURE, UnusableCapture
 
 _MEGABYTE = 1024 * 1024
 _MOST_FORM_BYTES = LARGEST_CAPTURE + 2 * _MEGABYTE

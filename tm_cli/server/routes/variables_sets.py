@@ -16,7 +16,7 @@ from tm_cli.server.validation import wire_time
 from tm_cli.server.web.bodies import MAX_PROFILE_BYTES, Refusal, read_model
 from tm_cli.server.web.schemas import Name
 from tm_cli.server.web.services import Services, path_id
-from tm_cli.values.data_sets import LONGEST_CSV, Mode
+from tm_cli.values.load.data_sets import LONGEST_CSV, Mode
 from tm_cli.values.text import sanitize
 
 

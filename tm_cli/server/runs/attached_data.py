@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tm_cli.server.profiles import ProfileFields
 from tm_cli.server.store.variables_sets import VariablesSetStore
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.values.data_sets import LONGEST_CSV, size_of
+from tm_cli.values.load.data_sets import LONGEST_CSV, size_of
 
 
 def check_attached(store: VariablesSetStore, fields: ProfileFields, new: Iterable[int]) -> None:

@@ -39,8 +39,9 @@ from tm_cli.server.web.bodies import Refusal
 from tm_cli.server.web.schemas import StartBody, check_url
 from tm_cli.server.web.services import Services
 from tm_cli.values.documents import InvalidDocument, format_path
-from tm_cli.values.journeys.checks import REQUEST_TIMEOUT
-from tm_cli.values.journeys.steps import (
+from tm_cli.values.load.curve import Curve
+from tm_cli.values.load.journeys.checks import REQUEST_TIMEOUT
+from tm_cli.values.load.journeys.steps import (
     absolute_urls,
     longest_thinking,
     read_steps,
@@ -48,8 +49,7 @@ from tm_cli.values.journeys.steps import (
     step_name,
     unfilled_macro,
 )
-from tm_cli.values.load_curve import Curve
-from tm_cli.values.placeholders import MissingValue
+from tm_cli.values.load.placeholders import MissingValue
 from tm_cli.values.thresholds import stretch_problem
 
 _ORIGIN = re.compile(r"[^/?#]*//[^/?#]*")

@@ -14,7 +14,7 @@ from tm_cli.server.profiles import DataSource, name_key
 from tm_cli.server.store.database import Database
 from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.web.bodies import Refusal
-from tm_cli.values.data_sets import Mode, size_of
+from tm_cli.values.load.data_sets import Mode, size_of
 
 logger = logging.getLogger(__name__)
 

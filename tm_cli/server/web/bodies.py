@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from tm_cli.server.validation import problems
-from tm_cli.values.placeholders import hide_values
+from tm_cli.values.load.placeholders import hide_values
 
 
 class Refusal(Exception):

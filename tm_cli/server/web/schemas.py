@@ -35,11 +35,11 @@ from tm_cli.server.profiles import (
     trim,
 )
 from tm_cli.server.targets import literal_refusal
-from tm_cli.values.data_sets import LONGEST_CSV, MOST_DATA_SETS, repeated_column, size_of
 from tm_cli.values.documents import InvalidDocument, format_path
-from tm_cli.values.journeys.checks import read_checks
-from tm_cli.values.journeys.steps import read_redirects, read_steps
-from tm_cli.values.placeholders import has_any
+from tm_cli.values.load.data_sets import LONGEST_CSV, MOST_DATA_SETS, repeated_column, size_of
+from tm_cli.values.load.journeys.checks import read_checks
+from tm_cli.values.load.journeys.steps import read_redirects, read_steps
+from tm_cli.values.load.placeholders import has_any
 from tm_cli.values.urls import not_yet, with_ascii_host
 
 

@@ -8,8 +8,8 @@ from tm_cli.server.captures.analysis import analysis_of
 from tm_cli.server.captures.groups import MOST_GROUPS, read_capture
 from tm_cli.server.captures.imports import NotImported, imported
 from tm_cli.server.captures.pattern import pattern_of
-from tm_cli.values.captures import UnusableCapture
-from tm_cli.values.load_curve import linear
+from tm_cli.values.load.captures import UnusableCapture
+from tm_cli.values.load.curve import linear
 
 HOST = "https://shop.test"
 NAMES = [a + b for a in "abcdef" for b in "abcdefghijklmnopqrstuvwxyz"]

@@ -12,7 +12,7 @@ from tm_cli.server.captures.imports import imported
 from tm_cli.server.captures.pattern import pattern_of
 from tm_cli.server.engine.templates import Template, in_url
 from tm_cli.server.engine.variables import VisitorVariables
-from tm_cli.values.data_sets import read_data_set
+from tm_cli.values.load.data_sets import read_data_set
 
 TEXTS = [
     "",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tm_cli.server.engine.dispatcher import Dispatcher, RunClock
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 
 
 class Stage:

@@ -6,7 +6,7 @@ import pytest
 
 from tm_cli.server.engine.templates import BadValue, Template, in_header, in_url
 from tm_cli.server.engine.variables import VisitorVariables
-from tm_cli.values.data_sets import DataSet, Mode, read_data_set
+from tm_cli.values.load.data_sets import DataSet, Mode, read_data_set
 
 
 @pytest.mark.parametrize(

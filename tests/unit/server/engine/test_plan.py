@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 
 SHARES = st.integers(1, 9).flatmap(
     lambda count: st.builds(Share, index=st.integers(0, count - 1), count=st.just(count))

@@ -18,8 +18,8 @@ from tm_cli.server.engine.saturation import CpuPressure
 from tm_cli.server.engine.schedule import WHOLE, RequestPlan, Share, Sides
 from tm_cli.server.validation import merge_encoded, new_histogram
 from tm_cli.values.failures import CHECK_FAILED, UNEXPECTED_STATUS
-from tm_cli.values.load_curve import Curve
-from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
+from tm_cli.values.load.curve import Curve
+from tm_cli.values.load.step_names import MOST_STEPS, OTHER_STEPS
 
 
 def about(microseconds: int) -> object:

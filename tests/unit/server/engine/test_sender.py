@@ -8,7 +8,7 @@ from tm_cli.server.engine.recorder import Recorder
 from tm_cli.server.engine.schedule import RequestPlan, Sides
 from tm_cli.server.engine.sender import Due, Sender, SlotQueue
 from tm_cli.server.engine.time_limit import TimeLimit
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 
 
 class FakeQueue:

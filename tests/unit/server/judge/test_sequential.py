@@ -17,7 +17,7 @@ from tm_cli.server.judge import (
 from tm_cli.server.judge.sequential import SequentialTest, interim
 from tm_cli.server.judge.statistics.bootstrap import ResponseTimes
 from tm_cli.server.judge.thresholds import QUANTILES
-from tm_cli.values.load_curve import Curve
+from tm_cli.values.load.curve import Curve
 
 BLOCKS, PER_BLOCK = 12, 1000
 FLAT = Curve([(0, 100), (60, 100)], 60, "LINEAR")

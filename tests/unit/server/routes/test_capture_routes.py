@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.server.capture_sources.memory_source import MemorySource
 from tests.unit.server.running_server import Api
-from tm_cli.values.captures import LARGEST_CAPTURE
+from tm_cli.values.load.captures import LARGEST_CAPTURE
 
 BIDS = b"".join(
     b'{"t":%d,"method":"POST","url":"http://127.0.0.1:9/api/bid","body":"{\\"id\\": %d}"}\n'

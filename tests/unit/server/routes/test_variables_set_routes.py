@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from tests.unit.server.routes.test_run_routes import job_of
-from tm_cli.values.data_sets import LONGEST_CSV
+from tm_cli.values.load.data_sets import LONGEST_CSV
 
 USERS = "user,city,Weight\nann,Rome,5\nbob,Oslo,1\n"
 

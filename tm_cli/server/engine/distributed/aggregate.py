@@ -27,7 +27,7 @@ from tm_cli.server.workers.engine_events import (
     StepBucket,
     TransferCounts,
 )
-from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
+from tm_cli.values.load.step_names import MOST_STEPS, OTHER_STEPS
 
 Key = tuple[int, int]
 """Index and side of a bucket."""

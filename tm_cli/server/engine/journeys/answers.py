@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from tm_cli.server.engine.http1.response import FOLD, Response
 from tm_cli.values.failures import CHECK_FAILED, EXTRACTION_FAILED
-from tm_cli.values.journeys.json_path import JsonPath, find_in_json, parse_json_path
+from tm_cli.values.load.journeys.json_path import JsonPath, find_in_json, parse_json_path
 
 MOST_KEPT = 2 * 1024 * 1024
 """Bytes of a body that are kept for checks and extraction, and of what it is decoded to."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from tm_cli.server.engine.job import EngineJob, OriginKey, RequestTarget, quoted
 from tm_cli.server.engine.journeys.answers import Checks, Extraction
 from tm_cli.server.engine.templates import Template
-from tm_cli.values.journeys.steps import request_of, step_name
+from tm_cli.values.load.journeys.steps import request_of, step_name
 
 FOR_ALL_ORIGINS = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
 """Headers that may also be sent to another origin than the one they were written for."""

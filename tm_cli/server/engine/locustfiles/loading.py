@@ -16,7 +16,7 @@ from locust.util.load_locustfile import is_user_class
 from tm_cli.runtime.locustfile import UnusableLocustfile, read_locustfile
 from tm_cli.server.engine.job import JobError
 from tm_cli.server.engine.locustfiles.reference import JobLocustfile, LocustfilePlace
-from tm_cli.values.placeholders import hide_values
+from tm_cli.values.load.placeholders import hide_values
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_REASON = 300

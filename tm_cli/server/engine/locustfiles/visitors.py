@@ -31,7 +31,7 @@ from tm_cli.server.engine.locustfiles.visits import (
 )
 from tm_cli.server.engine.played import Played, StepResult
 from tm_cli.values.failures import CHECK_FAILED, LOCUSTFILE_ERROR, TARGET_REFUSED
-from tm_cli.values.placeholders import hide_values
+from tm_cli.values.load.placeholders import hide_values
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_CHECK = 80  # characters of what the file says about a failed check

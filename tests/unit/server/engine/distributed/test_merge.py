@@ -21,7 +21,7 @@ from tm_cli.server.engine.job import EngineJob
 from tm_cli.server.engine.played import MOST_ERRORS, OTHER_ERRORS
 from tm_cli.server.validation import merge_encoded
 from tm_cli.server.workers.engine_events import EngineBucket, EngineSteps, StepBucket
-from tm_cli.values.step_names import MOST_STEPS, OTHER_STEPS
+from tm_cli.values.load.step_names import MOST_STEPS, OTHER_STEPS
 
 
 def encoded(values):

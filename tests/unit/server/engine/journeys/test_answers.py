@@ -19,7 +19,7 @@ from tm_cli.server.engine.journeys.answers import (
     is_same_json,
     search,
 )
-from tm_cli.values.journeys.checks import read_checks, read_extractions
+from tm_cli.values.load.journeys.checks import read_checks, read_extractions
 
 
 def answer(

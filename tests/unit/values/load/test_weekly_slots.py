@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tm_cli.values.weekly_slots import WeeklySlot, read_slots
+from tm_cli.values.load.weekly_slots import WeeklySlot, read_slots
 
 BERLIN, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe")
 MONDAY = datetime(2026, 11, 30, 5, 0, tzinfo=UTC)  # 6 o'clock in Berlin

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tm_cli.values.data_sets import InvalidData, Mode, read_data_set
+from tm_cli.values.load.data_sets import InvalidData, Mode, read_data_set
 
 
 def test_values_stand_as_in_the_file() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tm_cli.values.documents import InvalidDocument, expected
 from tm_cli.values.durations import parse_duration
-from tm_cli.values.journeys.json_path import parse_json_path
+from tm_cli.values.load.journeys.json_path import parse_json_path
 from tm_cli.values.text import as_number, did_you_mean
 from tm_cli.values.thresholds import EXPECTED, InvalidThreshold, read_thresholds
 

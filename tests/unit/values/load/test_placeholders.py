@@ -2,7 +2,7 @@
 
 import pytest
 
-from tm_cli.values.placeholders import (
+from tm_cli.values.load.placeholders import (
     MissingValue,
     Placeholder,
     fill,

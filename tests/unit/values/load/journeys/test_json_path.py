@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tm_cli.values.journeys.json_path import find_in_json, parse_json_path
+from tm_cli.values.load.journeys.json_path import find_in_json, parse_json_path
 
 DOCUMENT = {"a": {"b": [10, {"x y": "found", "it's": 1}]}, "größe": 3, "c-d": 4, "": 5, "0": 6}
 

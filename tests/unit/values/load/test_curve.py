@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tm_cli.values.load_curve import Curve, Interpolation
+from tm_cli.values.load.curve import Curve, Interpolation
 
 RAMP = [(0.0, 50.0), (15.0, 400.0), (30.0, 50.0)]
 INTERPOLATIONS: tuple[Interpolation, ...] = ("SPLINE", "LINEAR")

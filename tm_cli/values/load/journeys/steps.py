@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tm_cli.values.documents import EACH, InvalidDocument, KeyPath, expected
-from tm_cli.values.journeys.checks import (
+from tm_cli.values.load.journeys.checks import (
     HEADER_NAME,
     LONGEST_TIME,
     Reader,
@@ -23,7 +23,7 @@ from tm_cli.values.journeys.checks import (
     read_fields,
     read_seconds,
 )
-from tm_cli.values.placeholders import has_any
+from tm_cli.values.load.placeholders import has_any
 from tm_cli.values.text import as_number, did_you_mean
 from tm_cli.values.urls import LONGEST_URL, with_ascii_host
 

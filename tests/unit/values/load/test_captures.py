@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tm_cli.values.captures import (
+from tm_cli.values.load.captures import (
     LONGEST_LINE,
     MOST_LINES,
     CapturedRequest,

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from tm_cli.values.documents import InvalidDocument, format_path
-from tm_cli.values.journeys.checks import read_checks
-from tm_cli.values.journeys.steps import (
+from tm_cli.values.load.journeys.checks import read_checks
+from tm_cli.values.load.journeys.steps import (
     absolute_urls,
     longest_thinking,
     read_redirects,

@@ -1,0 +1,1 @@
+"""What a load consists of: curve, journeys, data, placeholders, schedules, captured requests."""
