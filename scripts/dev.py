@@ -135,8 +135,9 @@ def prepare_official() -> None:
     if is_made_from(OFFICIAL, wanted):
         return
     print("setting up .venv-official (once; for tests of `tm mcp`)", file=sys.stderr)
-    make_environment(OFFICIAL)
-    pip(OFFICIAL, "install", "--quiet", "--requirement", str(OFFICIAL_PINS))
+    venv.create(OFFICIAL, clear=True)
+    into = ("--python", str(python_of(OFFICIAL)))
+    pip(VENV, *into, "install", "--quiet", "--requirement", str(OFFICIAL_PINS))
     (OFFICIAL / STAMP).write_text(wanted)
 
 

@@ -1,6 +1,6 @@
 """How much the fault engine plays, and from which seeds on.
 
-`TM_FAULT_SCALE` is the part of each full size that is played: 0.1 by default and in `.ci/run`.
+`TM_FAULT_SCALE` is the part of each full size that is played: 0.05 by default and in `.ci/run`.
 The seeds are others for each commit, and the same whenever it is tested.
 `TM_FAULT_SEED=n` replays one, and `TM_FAULT_FIRST_SEED=n` a whole run, which prints its first seed.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-SCALE = float(os.environ.get("TM_FAULT_SCALE", "0.1"))
+SCALE = float(os.environ.get("TM_FAULT_SCALE", "0.05"))
 REPLAYED = os.environ.get("TM_FAULT_SEED")
 FIRST = os.environ.get("TM_FAULT_FIRST_SEED")
 ROTATION = 9_000_000

@@ -20,7 +20,7 @@ SUBSET = Path(__file__).with_name("subset.py")
 LONGEST = 240.0
 FEWEST = 90
 
-EVERY = 3
+EVERY = 6
 """One in how many mutants is met below full size."""
 
 
