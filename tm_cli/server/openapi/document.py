@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -22,7 +22,6 @@ STATUSES_OF_ALL = (401, 403, 429, 500, 503)
 """Refusals that every operation can answer with."""
 _REFS = "#/components/schemas/{model}"
 _Schema = dict[str, Any]
-_Methods = Sequence[tuple[str, str]]
 
 
 class ApiDescription:
