@@ -25,13 +25,12 @@ class BodyShape:
 
     def filled(self, values: Sequence[str]) -> str:
         """The body with values or macros, of which nothing else begins one."""
-        escape = r"\\u0024" if self.is_json else "%24"
-        first, *more = _MACRO_START.sub(escape, self.text).split(_MARK)
+        first, *more = self.constant(self.text).split(_MARK)
         return first + "".join(map("".join, zip(values, more, strict=True)))
 
-    def constant(self, value: str) -> str:
-        """A value that does not vary, in which nothing begins a macro."""
-        return _MACRO_START.sub(r"\\u0024" if self.is_json else "%24", value)
+    def constant(self, text: str) -> str:
+        """Text that does not vary, in which nothing begins a macro."""
+        return _MACRO_START.sub(r"\\u0024" if self.is_json else "%24", text)
 
     def paths(self) -> list[tuple[str, str]]:
         """For each value the JSON path, empty in a form, and the key it has."""
