@@ -53,6 +53,16 @@ class Quota:
             )
         return left, "maxRps"
 
+    def check_profiles(self, count: int) -> None:
+        """Refuse more profiles than the account may have."""
+        if count > self.profiles:
+            raise Refusal(f"Profile limit reached ({self.profiles})")
+
+    def check_variables_sets(self, count: int) -> None:
+        """Refuse more variables sets than the account may have."""
+        if count > self.variables_sets:
+            raise Refusal(f"Variables-set quota reached ({self.variables_sets})")
+
     def check_request(self, fields: ProfileFields) -> None:
         """Refuse a request that is larger than the account permits."""
         headers = fields.headers

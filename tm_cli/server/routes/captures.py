@@ -322,12 +322,9 @@ def _stored(services: Services, found: _Found) -> tuple[list[tuple[int, str]], l
 
 
 def _check_room(services: Services, found: _Found) -> None:
-    quota = services.quota
-    if len(services.profiles.all()) + len(found.profiles) > quota.profiles:
-        raise Refusal(f"Profile limit reached ({quota.profiles})")
+    services.quota.check_profiles(len(services.profiles.all()) + len(found.profiles))
     sets = sum(source is not None for *_, source in found.profiles)
-    if services.variables_sets.count() + sets > quota.variables_sets:
-        raise Refusal(f"Variables-set quota reached ({quota.variables_sets})")
+    services.quota.check_variables_sets(services.variables_sets.count() + sets)
 
 
 def _free(name: str, find: Callable[[str], object]) -> str:

@@ -237,8 +237,7 @@ def _upsert(
     check_lists(services, fields, current)
     if current:
         return services.profiles.replace(current, fields)
-    if len(services.profiles.all()) >= services.quota.profiles:
-        raise Refusal(f"Profile limit reached ({services.quota.profiles})")
+    services.quota.check_profiles(len(services.profiles.all()) + 1)
     return services.profiles.add(fields)
 
 

@@ -52,9 +52,7 @@ async def create_set(request: Request) -> Response:
     await _check(source, "csvContent")
     if services.variables_sets.id_of(body.name) is not None:
         raise _taken(body.name)
-    most = services.quota.variables_sets
-    if services.variables_sets.count() >= most:
-        raise Refusal(f"Variables-set quota reached ({most})")
+    services.quota.check_variables_sets(services.variables_sets.count() + 1)
     return JSONResponse(_view(services.variables_sets.add(source)), 201)
 
 
