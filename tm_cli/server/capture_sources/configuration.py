@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tm_cli.errors import ConfigurationError
 from tm_cli.runtime.files import expand_home
 from tm_cli.runtime.trusted_files import is_trusted_owner
-from tm_cli.server.capture_sources.remote import SourceDefinition
+from tm_cli.server.capture_sources.remote import SourceDefinition, reason_of
 from tm_cli.server.capture_sources.s3 import S3Source
 from tm_cli.server.capture_sources.sftp import (
     SftpSource,
@@ -146,7 +146,7 @@ def read_capture_sources(path: Path, environ: Mapping[str, str]) -> list[SourceD
         document = tomllib.loads(content.decode("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"cannot read the capture sources in {path}: {_reason(error)}"
+            f"cannot read the capture sources in {path}: {reason_of(error)}"
         ) from None
     if len(content) > _LONGEST_FILE:
         raise ConfigurationError(f"{path} is larger than {_LONGEST_FILE:,} bytes")
@@ -238,7 +238,3 @@ def _check_private(
         is_file = stat.S_ISREG(status.st_mode)  # a device stays as it is
         hint = f"chmod o= {shlex.quote(str(path))}" if is_file else "name a file of your own"
         raise ConfigurationError(f"{path} {what} it", hint=hint)
-
-
-def _reason(error: Exception) -> str:
-    return sanitize(getattr(error, "strerror", None) or error, longest=200)

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from tm_cli.values.text import sanitize
+
 SUFFIXES = (".jsonl", ".ndjson")
 
 
 class RemoteError(Exception):
     """Why a source cannot be listed or read, in words that hold no credentials."""
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of the system or of a library says, in one line."""
+    return sanitize(getattr(error, "strerror", None) or error, longest=200)
 
 
 @dataclass(frozen=True, slots=True)

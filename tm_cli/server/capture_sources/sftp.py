@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from tm_cli.server.capture_sources.remote import RemoteError, RemoteFile
+from tm_cli.server.capture_sources.remote import RemoteError, RemoteFile, reason_of
 from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class SftpSource:
             raise RemoteError(f"no answer in {_CONNECT_TIMEOUT:g} s") from None
         except (asyncssh.Error, OSError) as error:
             reason = getattr(error, "reason", None)
-            shown = sanitize(reason, longest=200) if reason else _reason(error)
+            shown = sanitize(reason, longest=200) if reason else reason_of(error)
             raise RemoteError(shown or type(error).__name__) from None
 
 
@@ -150,7 +150,7 @@ def read_known_hosts(path: Path) -> Any:
     try:
         return asyncssh.read_known_hosts(str(path))
     except (OSError, ValueError) as error:
-        raise ValueError(f"known_hosts_file: {path}: {_reason(error)}") from None
+        raise ValueError(f"known_hosts_file: {path}: {reason_of(error)}") from None
 
 
 def read_private_key(path: Path, passphrase: str | None) -> Any:
@@ -160,11 +160,7 @@ def read_private_key(path: Path, passphrase: str | None) -> Any:
     try:
         return asyncssh.read_private_key(path, passphrase)
     except (OSError, ValueError) as error:
-        raise ValueError(f"private_key_file: {path}: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    return sanitize(getattr(error, "strerror", None) or error, longest=200)
+        raise ValueError(f"private_key_file: {path}: {reason_of(error)}") from None
 
 
 def _may_be_regular(attributes: SFTPAttrs) -> bool:
