@@ -24,6 +24,7 @@ from tm_cli.server.workers.engine_events import (
     EngineResumed,
     EngineStarted,
     EngineWaiting,
+    LatestCounts,
     RunNote,
     ScriptCounts,
     TransferCounts,
@@ -131,10 +132,7 @@ class RunState:
         self.flags_so_far = Flags()
         self.notes: list[str] = []
         """Notes for the run's history row."""
-        self.addresses: dict[int, dict[str, int]] = {}
-        """Requests by address, for each side."""
-        self.transfers: dict[int, TransferCounts] = {}
-        self.script: ScriptCounts | None = None
+        self.counts = LatestCounts()
         self.buckets: dict[int, dict[int, EngineBucket]] = {}  # by index, then by side
         self._settled = 0
         self._codes: Counter[str] = Counter()
@@ -152,7 +150,7 @@ class RunState:
                 self.elapsed, self.sent, self.flags = event.elapsed, event.sent, event.flags
                 self.flags_so_far = any_flags([self.flags_so_far, event.flags])
             case AddressCounts() | TransferCounts() | ScriptCounts():
-                self._take_counts(event)
+                self.counts.take(event)
             case EnginePaused() | EngineResumed():
                 self.elapsed = event.elapsed
             case EngineFinished():
@@ -162,15 +160,6 @@ class RunState:
                 self.failure = event.message
             case RunNote():
                 self.notes.append(event.text)
-
-    def _take_counts(self, counts: AddressCounts | TransferCounts | ScriptCounts) -> None:
-        match counts:
-            case AddressCounts():
-                self.addresses[counts.side] = counts.requests
-            case TransferCounts():
-                self.transfers[counts.side] = counts
-            case ScriptCounts():
-                self.script = counts
 
     def finish(self, second: float) -> None:
         """The curve ends at this second, because the verdict is known."""
@@ -208,6 +197,7 @@ class RunState:
         recent = [self._bucket_view(index) for index in sorted(self.buckets)[-RECENT:]]
         newest = self._newest_full_enough(recent)
         waiting = {} if self.waiting_for is None else {"waitingFor": self.waiting_for}
+        script = self.counts.script
         return waiting | {
             "elapsedSeconds": self.elapsed,
             "durationSeconds": self.duration,
@@ -219,8 +209,8 @@ class RunState:
             "generatorSaturated": self.flags.generator_saturated,
             "downstreamSaturated": self.flags.downstream_saturated,
             "flakyDispatch": self.flags.flaky_dispatch,
-            "scriptOk": self.script.ok if self.script else 0,
-            "scriptErrors": self.script.errors if self.script else 0,
+            "scriptOk": script.ok if script else 0,
+            "scriptErrors": script.errors if script else 0,
         }
 
     def _newest_full_enough(self, recent: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -31,9 +31,9 @@ from tm_cli.server.workers.engine_events import (
     EngineBucket,
     EngineFinished,
     FollowUpCounts,
+    LatestCounts,
     ScriptCounts,
     StepBucket,
-    TransferCounts,
     errors_of,
 )
 from tm_cli.values.failures import error_class
@@ -148,16 +148,10 @@ class Results:
     cpu_pressure: float | None = None
     script: ScriptCounts | None = None
 
-    def with_counts(
-        self,
-        addresses: Mapping[int, dict[str, int]],
-        transfers: Mapping[int, TransferCounts],
-        script: ScriptCounts | None = None,
-    ) -> Results:
-        """The results with what is counted by target, or of the whole run, and not by bucket."""
-        against = self.against and _counted(self.against, addresses.get(1), transfers.get(1))
-        own = _counted(self, addresses.get(0), transfers.get(0))
-        return replace(own, against=against, script=script)
+    def with_counts(self, counts: LatestCounts) -> Results:
+        """The results with what is counted by target and not by bucket."""
+        against = self.against and _counted(self.against, counts, 1)
+        return replace(_counted(self, counts, 0), against=against)
 
     @property
     def average_rps(self) -> float:
@@ -175,12 +169,11 @@ class Results:
         return round((self.completed - self.errors) * 100 / self.completed, 4)
 
 
-def _counted(
-    results: Results, addresses: dict[str, int] | None, transfers: TransferCounts | None
-) -> Results:
+def _counted(results: Results, counts: LatestCounts, side: int) -> Results:
+    transfers = counts.transfers.get(side)
     return replace(
         results,
-        addresses=addresses or {},
+        addresses=counts.addresses.get(side, {}),
         bodies=transfers.bodies if transfers else {},
         repeated=transfers.repeated if transfers else 0,
     )

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -230,7 +230,7 @@ class Supervisor:
         complaint = complaint or live.complaint
         if complaint and outcome is RunOutcome.COMPLETED:
             outcome, state.failure = RunOutcome.ABORTED, complaint
-        results = results.with_counts(state.addresses, state.transfers, state.script)
+        results = replace(results.with_counts(state.counts), script=state.counts.script)
         reasons = [state.failure] if state.failure else []
         history_id = self._write_row(live.run, outcome, results, reasons=reasons, notes=state.notes)
         live.conclude(outcome)

@@ -141,7 +141,7 @@ class Judge:
             **result_columns(
                 run.run_id,
                 RunOutcome.COMPLETED,
-                results.with_counts(state.addresses, state.transfers),
+                results.with_counts(state.counts),
             ),
             "id": sys.maxsize,  # every other run is an earlier one
             "auto_verdict": None,

@@ -258,6 +258,24 @@ class ScriptCounts:
     follow_ups: FollowUpCounts = field(default_factory=FollowUpCounts)
 
 
+@dataclass(slots=True)
+class LatestCounts:
+    """The newest of what is counted of a whole run: requests by address and transfers, by side."""
+
+    addresses: dict[int, dict[str, int]] = field(default_factory=dict)
+    transfers: dict[int, TransferCounts] = field(default_factory=dict)
+    script: ScriptCounts | None = None
+
+    def take(self, counts: AddressCounts | TransferCounts | ScriptCounts) -> None:
+        match counts:
+            case AddressCounts():
+                self.addresses[counts.side] = counts.requests
+            case TransferCounts():
+                self.transfers[counts.side] = counts
+            case ScriptCounts():
+                self.script = counts
+
+
 EngineEvent = (
     EngineReady
     | EngineWaiting

@@ -23,6 +23,7 @@ from tm_cli.server.workers.engine_events import (
     EngineProgress,
     EngineSteps,
     FollowUpCounts,
+    LatestCounts,
     ScriptCounts,
     StepBucket,
     TransferCounts,
@@ -201,10 +202,7 @@ _SLACK = 10.0  # seconds by which a worker may be behind the others and behind i
 
 @dataclass(slots=True)
 class WorkerState:
-    """One worker; `heard_at` and `now` are seconds of one monotonic clock.
-
-    `addresses`: requests by address, for each side of an A/B run; `transfers`: likewise.
-    """
+    """One worker; `heard_at` and `now` are seconds of one monotonic clock."""
 
     name: str
     heard_at: float
@@ -214,9 +212,7 @@ class WorkerState:
     finished: EngineFinished | None = None
     sent: int = 0
     now_flags: Flags = field(default_factory=Flags)
-    addresses: dict[int, dict[str, int]] = field(default_factory=dict)
-    transfers: dict[int, TransferCounts] = field(default_factory=dict)
-    script: ScriptCounts | None = None
+    counts: LatestCounts = field(default_factory=LatestCounts)
     _second: float = 0.0
 
     @property
@@ -230,15 +226,6 @@ class WorkerState:
 
     def set_position(self, second: float, now: float, *, is_moving: bool) -> None:
         self.heard_at, self._second, self.is_moving = now, second, is_moving
-
-    def take(self, counts: AddressCounts | TransferCounts | ScriptCounts) -> None:
-        match counts:
-            case AddressCounts():
-                self.addresses[counts.side] = counts.requests
-            case TransferCounts():
-                self.transfers[counts.side] = counts
-            case ScriptCounts():
-                self.script = counts
 
     def second(self, now: float) -> float:
         return self._second + (now - self.heard_at if self.is_moving else 0.0)
@@ -323,14 +310,14 @@ class Aggregate:
     def _addresses(self) -> list[EngineEvent]:
         sides: dict[int, Counter[str]] = {}
         for state in self._workers:
-            for side, requests in state.addresses.items():
+            for side, requests in state.counts.addresses.items():
                 sides.setdefault(side, Counter()).update(requests)
         return [AddressCounts(side, dict(sorted(sides[side].items()))) for side in sorted(sides)]
 
     def _transfers(self) -> list[EngineEvent]:
         sides: defaultdict[int, list[TransferCounts]] = defaultdict(list)
         for state in self._workers:
-            for side, counts in state.transfers.items():
+            for side, counts in state.counts.transfers.items():
                 sides[side].append(counts)
         return [
             TransferCounts(
@@ -343,7 +330,7 @@ class Aggregate:
         ]
 
     def _scripts(self) -> list[EngineEvent]:
-        found = [state.script for state in self._workers if state.script]
+        found = [state.counts.script for state in self._workers if state.counts.script]
         if not found:
             return []
         follow_ups = [counts.follow_ups for counts in found]

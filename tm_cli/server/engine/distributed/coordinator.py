@@ -169,7 +169,7 @@ class Coordinator:
                 state.sent, state.now_flags = event.sent, event.flags
                 self._aggregate.raise_flags(event.flags)
             case AddressCounts() | TransferCounts() | ScriptCounts():
-                state.take(event)
+                state.counts.take(event)
             case EnginePaused() | EngineResumed():
                 state.set_position(event.elapsed, now, is_moving=isinstance(event, EngineResumed))
                 self.events.append(event)
