@@ -75,6 +75,9 @@ SERVER = (
 )
 """The settings that a local server reads; its directory is an argument."""
 
+CREATION_FLAGS = 0x00000200 if sys.platform == "win32" else 0  # CREATE_NEW_PROCESS_GROUP
+"""With `start_new_session`, for children that Ctrl-C at the terminal must not reach."""
+
 _dropped: set[str] = set()
 """What `clean_import_path` has taken out of `sys.path`."""
 

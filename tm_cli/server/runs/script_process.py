@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import re
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -171,7 +170,7 @@ async def _start() -> Process:
         env=child_environment.environment(os.environ),
         limit=_MAX_LINE,
         start_new_session=True,
-        creationflags=0x00000200 if sys.platform == "win32" else 0,
+        creationflags=child_environment.CREATION_FLAGS,
     )
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -54,7 +53,7 @@ class EngineProcess:
             env=child_environment.environment(os.environ),
             limit=_MAX_LINE * workers,
             start_new_session=True,
-            creationflags=0x00000200 if sys.platform == "win32" else 0,
+            creationflags=child_environment.CREATION_FLAGS,
         )
         engine = cls(process, hide)
         engine.write_line(first_line)

@@ -35,7 +35,7 @@ class ScriptProcess:
             stdout=sink,
             env=child_environment.environment(os.environ),
             start_new_session=True,
-            creationflags=0x00000200 if sys.platform == "win32" else 0,
+            creationflags=child_environment.CREATION_FLAGS,
         )
         os.close(source)
         os.close(sink)
