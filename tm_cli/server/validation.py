@@ -6,6 +6,7 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated
@@ -25,6 +26,13 @@ def read_time(text: str) -> datetime:
     if instant.tzinfo is None:
         raise ValueError(f"{text!r} has no offset; write for instance 2026-01-31T12:00:00Z")
     return instant.astimezone(UTC)
+
+
+def time_or_none(stored: object) -> str | None:
+    """A time of a row as it is sent; None for none, and for what cannot be read as one."""
+    with suppress(ValueError, OverflowError):
+        return wire_time(read_time(stored)) if isinstance(stored, str) else None
+    return None
 
 
 MAX_COUNT = 2**53

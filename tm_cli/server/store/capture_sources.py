@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from tm_cli.runtime.clock import Clock
 from tm_cli.server.store.database import Database
-from tm_cli.server.validation import read_time, wire_time
+from tm_cli.server.validation import time_or_none, wire_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +71,3 @@ def _record(row: sqlite3.Row) -> SourceRecord:
         created_at=time_or_none(row["created_at"]),
         updated_at=time_or_none(row["updated_at"]),
     )
-
-
-def time_or_none(stored: object) -> str | None:
-    """A time of a row as it is sent; None for none, and for what cannot be read as one."""
-    with suppress(ValueError, OverflowError):
-        return wire_time(read_time(stored)) if isinstance(stored, str) else None
-    return None

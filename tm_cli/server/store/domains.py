@@ -7,9 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from tm_cli.runtime.clock import Clock
-from tm_cli.server.store.capture_sources import time_or_none
 from tm_cli.server.store.database import Database
-from tm_cli.server.validation import wire_time
+from tm_cli.server.validation import time_or_none, wire_time
 
 _METHODS = ("DNS", "HTTP", "ADMIN")
 
