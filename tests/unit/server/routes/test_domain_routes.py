@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from tests.unit.server.domains.name_server import name_server
-from tests.unit.server.running_server import Api, RunningServer
+from tests.unit.server.running_server import serving
 
 ZONE: dict[str, tuple[str, list[str]]] = {}
 
@@ -32,15 +32,13 @@ def dns():
 
 @pytest.fixture(scope="module")
 def api(dns, tmp_path_factory):
-    server = RunningServer(
+    with serving(
         tmp_path_factory.mktemp("domains") / "data",
         dns_server=dns,
         web_ports=(("http", 9),),
         require_verified_domains=True,
-    ).start()
-    with server.client() as client:
-        yield Api(client)
-    server.stop()
+    ) as api:
+        yield api
 
 
 def add(api, domain):
