@@ -1,9 +1,6 @@
-import asyncio
-import threading
-
 import pytest
 
-from tests.unit.server.domains.name_server import name_server
+from tests.unit.server.domains.name_server import threaded_name_server
 from tests.unit.server.running_server import serving
 
 ZONE: dict[str, tuple[str, list[str]]] = {}
@@ -11,23 +8,9 @@ ZONE: dict[str, tuple[str, list[str]]] = {}
 
 @pytest.fixture(scope="module")
 def dns():
-    """A name server in a thread; tests fill in its zone."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-    found = []
-
-    async def serve():
-        async with name_server(ZONE) as address:
-            found.extend([address, asyncio.Event()])
-            ready.set()
-            await found[1].wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[serve()])
-    thread.start()
-    ready.wait()
-    yield found[0]
-    loop.call_soon_threadsafe(found[1].set)
-    thread.join()
-    loop.close()
+    """A name server; tests fill in its zone."""
+    with threaded_name_server(ZONE) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
