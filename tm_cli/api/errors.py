@@ -13,10 +13,16 @@ from tm_cli.exit_codes import ExitCode
 
 UNAUTHORIZED = 401
 NO_ACCESS = frozenset({UNAUTHORIZED, 403})
+SERVER_ERROR = 500
 
 
 class ApiError(TmError):
     """A request failed."""
+
+    @property
+    def maybe_done(self) -> bool:
+        """Whether the server may have done what it was asked for all the same."""
+        return True
 
 
 class ConnectionFailed(ApiError):
@@ -28,6 +34,10 @@ class ConnectionFailed(ApiError):
     def __init__(self, message: str, *, maybe_sent: bool, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.maybe_sent = maybe_sent
+
+    @property
+    def maybe_done(self) -> bool:
+        return self.maybe_sent
 
 
 class InvalidResponse(ApiError):
@@ -66,3 +76,7 @@ class HttpError(ApiError):
         if status in NO_ACCESS:
             self.exit_code = ExitCode.AUTHENTICATION
             self.code = api_code or "authentication"
+
+    @property
+    def maybe_done(self) -> bool:
+        return self.status >= SERVER_ERROR

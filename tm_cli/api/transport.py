@@ -218,7 +218,7 @@ class Transport:
 
         It may take `seconds`, if that is longer than the time of any request.
         """
-        url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
+        url = self._url(path, params)
         file = (upload.name, ReportedFile(upload.file, upload.report), upload.media_type)
         with self._new_client() as client:
             request = client.build_request(
@@ -347,19 +347,21 @@ class Transport:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Request:
-        try:
-            url = httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
-        except UnicodeEncodeError as problem:  # a lone surrogate, from bytes that are no text
-            shown = sanitize(self.without_key(problem.object))
-            raise UsageError(f"{shown!r} cannot be sent: it is not UTF-8") from None
         content_type = {} if body is None else {"Content-Type": "application/json"}
         named = {**content_type, **(headers or {})}
         return client.build_request(
             method,
-            url,
+            self._url(path, params),
             content=None if body is None else json.dumps(body, allow_nan=False).encode(),
             headers=[(name.encode(), value.encode()) for name, value in named.items()],
         )
+
+    def _url(self, path: str, params: Params) -> httpx2.URL:
+        try:
+            return httpx2.URL(self._connection.base_url + path.lstrip("/"), params=params or None)
+        except UnicodeEncodeError as problem:  # a lone surrogate, from bytes that are no text
+            shown = sanitize(self.without_key(problem.object))
+            raise UsageError(f"{shown!r} cannot be sent: it is not UTF-8") from None
 
     def _exchange(
         self, client: httpx2.Client, request: httpx2.Request

@@ -6,27 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tm_cli.api.trafficmorph import HistoryRow, RunComparison
-from tm_cli.backends.trafficmorph.results import newer_first
+from tm_cli.backends.trafficmorph.results import NUMBERS, REGRESSION, newer_first
 from tm_cli.values.text import as_number
-
-METRICS = {
-    "totalRequests": 0,
-    "totalErrors": 1,
-    "avgRps": 0,
-    "peakRps": 0,
-    "successRate": -1,
-    "durationSeconds": 0,
-}
-"""What is compared, and in which direction it is worse: 1 up, -1 down, 0 in neither."""
-
-WORSE_PERCENT = 10.0
 
 
 def differences(first: HistoryRow, second: HistoryRow) -> dict[str, Any]:
     """Return the metrics and quantiles of two runs side by side, `a` the newer one."""
     newer, older = newer_first(first, second)
     a, b = newer.document(), older.document()
-    pairs = {name: (a.get(name), b.get(name), worse) for name, worse in METRICS.items()}
+    pairs = {name: (a.get(name), b.get(name), worse) for name, (_, worse) in NUMBERS.items()}
     both = _object(a.get("latencyQuantiles")), _object(b.get("latencyQuantiles"))
     for name in both[0]:
         pairs[f"latency_{name}"] = (both[0][name], both[1].get(name), 1)
@@ -46,7 +34,7 @@ def _delta(a: Any, b: Any, worse: int) -> dict[str, Any] | None:
         return {"a": a, "b": b, "delta_pct": None, "delta_abs": a - b}
     percent = (a - b) / b * 100
     found = {"a": a, "b": b, "delta_pct": round(percent, 2)}
-    return {**found, "regression": True} if percent * worse > WORSE_PERCENT else found
+    return {**found, "regression": True} if percent * worse > REGRESSION else found
 
 
 def significance(answer: RunComparison) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
+from tm_cli.api.errors import ApiError, HttpError
 from tm_cli.cli import options
 from tm_cli.errors import UsageError
 from tm_cli.gate.policy import Gate
@@ -28,7 +28,6 @@ LONGEST_WAIT = 7 * 24 * 3600
 LONGEST_MESSAGE = 300
 
 NOT_FOUND = 404
-SERVER_ERROR = 500
 
 
 def text(
@@ -322,11 +321,8 @@ def _emit(answer: Answer, effect: Effect, session: CallSession, arguments: dict[
 
 
 def _hint(error: ApiError, effect: Effect) -> str | None:
-    status = error.status if isinstance(error, HttpError) else None
-    if status == NOT_FOUND:
+    if isinstance(error, HttpError) and error.status == NOT_FOUND:
         return "a server that is older than this operation does not have it"
-    is_refusal = status is not None and status < SERVER_ERROR
-    was_not_sent = isinstance(error, ConnectionFailed) and not error.maybe_sent
-    if effect is Effect.READS or is_refusal or was_not_sent:
+    if effect is Effect.READS or not error.maybe_done:
         return None
     return "the server may have done it all the same: look before you repeat the call"

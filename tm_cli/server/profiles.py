@@ -189,20 +189,6 @@ class StoredProfile:
     created_at: datetime
 
 
-def name_key(name: str) -> str:
-    """The form in which two names are compared: trimmed, and lower-cased character by character.
-
-    A character whose lower-case form is longer stays as it is, and only blanks up to U+0020 go.
-    """
-    trimmed = trim(name)
-    return "".join(low if len(low := char.lower()) == 1 else char for char in trimmed)
-
-
-def trim(text: str) -> str:
-    """Strip what is at most U+0020 from both ends; other Unicode blanks stay."""
-    return text.strip("".join(map(chr, range(0x21))))
-
-
 LOCAL = "local"
 
 

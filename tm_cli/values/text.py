@@ -117,6 +117,9 @@ def trimmed_name(name: str) -> str:
 
 
 def folded_name(name: str) -> str:
-    """Return what the server compares names by: trimmed, letters are lower-cased one by one."""
+    """Return what the server compares names by: trimmed, letters are lower-cased one by one.
+
+    A letter whose lower-case form is longer stays as it is.
+    """
     trimmed = trimmed_name(name)
     return "".join(low if len(low := letter.lower()) == 1 else letter for letter in trimmed)

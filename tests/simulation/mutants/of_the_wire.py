@@ -120,7 +120,7 @@ MUTANTS = (
     Mutant(
         "key-in-the-query",
         TRANSPORT,
-        "Transport._request",
+        "Transport._url",
         'path.lstrip("/"), params=params or None)',
         'path.lstrip("/"), params={**(params or {}), "key": self._connection.key.reveal()})',
         "the key stands in every access log",

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.server.counting_target import CountingTarget
-from tests.unit.server.running_server import Api, RunningServer
+from tests.unit.server.running_server import Api, RunningServer, serving
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,8 @@ def api(client):
 @pytest.fixture(scope="module")
 def shared_api(tmp_path_factory):
     """One server for all the tests of a module that leave it as they find it."""
-    server = RunningServer(tmp_path_factory.mktemp("shared") / "data")
-    server.start()
-    with server.client() as client:
-        yield Api(client)
-    server.stop()
+    with serving(tmp_path_factory.mktemp("shared") / "data") as api:
+        yield api
 
 
 @pytest.fixture

@@ -140,6 +140,15 @@ class Api:
         return self.get(f"/history/{row['id']}").json()
 
 
+@contextlib.contextmanager
+def serving(data_dir, **options):
+    """The API of a server that stops at the end of the block."""
+    server = RunningServer(data_dir, **options).start()
+    with server.client() as client:
+        yield Api(client)
+    server.stop()
+
+
 def body(name="checkout", script="", **fields):
     return {
         "name": name,

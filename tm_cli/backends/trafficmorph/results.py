@@ -29,7 +29,7 @@ from tm_cli.values.verdict import Verdict, read_verdict
 REGRESSION = 10.0
 """A rise of errors or of a response time, or a fall of success, above this percentage is marked."""
 
-_NUMBERS = {
+NUMBERS = {
     "totalRequests": ("requests", 0),
     "totalErrors": ("requests", 1),
     "avgRps": ("/s", 0),
@@ -232,7 +232,7 @@ def compare_rows(newer: HistoryRow, older: HistoryRow) -> tuple[Comparison, ...]
 def _pairs(
     newer: Mapping[str, Any], older: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, float, float, int]]:
-    for name, (unit, direction) in _NUMBERS.items():
+    for name, (unit, direction) in NUMBERS.items():
         value, before = as_number(newer.get(name)), as_number(older.get(name))
         if value is not None and before is not None:
             yield name, unit, value, before, direction

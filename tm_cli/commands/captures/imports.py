@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import CaptureGroup, CaptureImport
 
 _LONGEST_NAME = 120
-_SERVER_ERROR = 500
 
 
 def check_options(session: CommandContext, select: Sequence[str], name: str | None) -> None:
@@ -55,14 +54,12 @@ def import_groups(
 @contextmanager
 def _lost_answer_explained() -> Iterator[None]:
     """Say that profiles may have been made where the error does not exclude it."""
-    from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
+    from tm_cli.api.errors import ApiError
 
     try:
         yield
     except ApiError as error:
-        is_refused = isinstance(error, HttpError) and error.status < _SERVER_ERROR
-        was_not_sent = isinstance(error, ConnectionFailed) and not error.maybe_sent
-        if not (is_refused or was_not_sent):
+        if error.maybe_done:
             error.hint = (
                 "profiles may have been made: look at `tm profiles list` before you repeat it, "
                 "because a second import makes copies"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tm_cli.api.client import given
 from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
 from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.mcp import schema as shared
@@ -28,7 +29,7 @@ from tm_cli.mcp.schema import (
 )
 from tm_cli.mcp.session import CallSession
 from tm_cli.values.load.placeholders import needs_filling, placeholders
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import folded_name, sanitize
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import ProfileSummary
@@ -100,7 +101,7 @@ def create_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     body["requestHeaders"] = _unmasked(body.get("requestHeaders"), None)
     _refuse_more_variables(session, body, {})
     _refuse_taken_name(session, arguments["name"], hint="tm_update_profile changes that one")
-    return masked(session.client.create_profile(_without_nulls(body)).document())
+    return masked(session.client.create_profile(given(body)).document())
 
 
 def update_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
@@ -116,7 +117,7 @@ def update_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
         _refuse_taken_name(
             session, arguments["name"], own_id=profile_id, hint="choose another name"
         )
-    return masked(session.client.update_profile(profile_id, _without_nulls(body)).document())
+    return masked(session.client.update_profile(profile_id, given(body)).document())
 
 
 def delete_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
@@ -147,11 +148,11 @@ def export_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
 
 
 def import_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
-    given = {key: value for key, value in arguments["profile"].items() if key not in OWN_KEYS}
-    document = {**given, "name": arguments.get("name", given.get("name"))}
+    written = {key: value for key, value in arguments["profile"].items() if key not in OWN_KEYS}
+    document = {**written, "name": arguments.get("name", written.get("name"))}
     _check_document(document)
     headers = document.get("requestHeaders")
-    stored = _source(session, given) if _is_masked(headers) or needs_filling(document) else {}
+    stored = _source(session, written) if _is_masked(headers) or needs_filling(document) else {}
     if _is_masked(headers):
         document["requestHeaders"] = _unmasked(headers, stored.get("requestHeaders"))
     _refuse_more_variables(session, document, stored)
@@ -237,10 +238,6 @@ def _wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {wire: arguments[name] for name, wire in WIRE_NAMES.items() if name in arguments}
 
 
-def _without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None}
-
-
 def _refuse_taken_name(
     session: CallSession, name: str, *, hint: str, own_id: int | None = None
 ) -> None:
@@ -255,8 +252,6 @@ def _refuse_taken_name(
 
 def _named(session: CallSession, name: str, own_id: int | None = None) -> ProfileSummary | None:
     """Another profile with this name, compared as the server does."""
-    from tm_cli.values.text import folded_name
-
     for profile in session.client.list_profiles():
         if profile.id != own_id and folded_name(profile.name) == folded_name(name):
             return profile

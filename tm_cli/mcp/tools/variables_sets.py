@@ -6,8 +6,8 @@ from typing import Any
 
 from tm_cli.mcp.schema import Effect, Tool, choice, published, text, whole
 from tm_cli.mcp.session import CallSession
+from tm_cli.values.load.data_sets import MODES
 
-MODES = ("ROW", "COLUMN", "SEQUENTIAL")
 LONGEST_CSV = 20_000_000
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tm_cli.runtime.clock import Clock
-from tm_cli.server.profiles import ProfileFields, Schedule, StoredProfile, name_key
+from tm_cli.server.profiles import ProfileFields, Schedule, StoredProfile
 from tm_cli.server.store.database import Database
 from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.web.bodies import Refusal
+from tm_cli.values.text import folded_name
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class ProfileStore:
     def named(self, name: str) -> StoredProfile | None:
         """The most recently created profile with this name, compared as the API contract says."""
         sql = "SELECT * FROM profiles WHERE name_key = ? ORDER BY id DESC LIMIT 1"
-        row = self._database.row(sql, [name_key(name)])
+        row = self._database.row(sql, [folded_name(name)])
         return _profile(row) if row else None
 
     def add(self, fields: ProfileFields) -> StoredProfile:
@@ -102,7 +103,7 @@ class ProfileStore:
 
 
 def _columns(fields: ProfileFields) -> tuple[str, str]:
-    return name_key(fields.name), fields.model_dump_json(by_alias=True)
+    return folded_name(fields.name), fields.model_dump_json(by_alias=True)
 
 
 def _profile(row: sqlite3.Row) -> StoredProfile:

@@ -10,11 +10,12 @@ from datetime import datetime
 from functools import lru_cache
 
 from tm_cli.runtime.clock import Clock
-from tm_cli.server.profiles import DataSource, name_key
+from tm_cli.server.profiles import DataSource
 from tm_cli.server.store.database import Database
 from tm_cli.server.validation import read_time, wire_time
 from tm_cli.server.web.bodies import Refusal
 from tm_cli.values.load.data_sets import Mode, size_of
+from tm_cli.values.text import folded_name
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class VariablesSetStore:
                 found.append(self._set(row))
             except Refusal as damage:  # the others must be there all the same
                 logger.warning("%s", damage)
-        return sorted(found, key=lambda each: (name_key(each.name), each.id))
+        return sorted(found, key=lambda each: (folded_name(each.name), each.id))
 
     def count(self) -> int:
         row = self._database.row("SELECT COUNT(*) FROM variables_sets")
@@ -84,7 +85,7 @@ class VariablesSetStore:
     def id_of(self, name: str) -> int | None:
         """The set with this name."""
         sql = "SELECT id FROM variables_sets WHERE name_key = ?"
-        row = self._database.row(sql, [name_key(name)])
+        row = self._database.row(sql, [folded_name(name)])
         return int(row["id"]) if row else None
 
     def source(self, set_id: int) -> DataSource | None:
@@ -112,7 +113,7 @@ class VariablesSetStore:
         """Store a set with a new name; its data has been read before."""
         now = wire_time(self._clock.now())
         mode = source.data_set.mode
-        values = (source.name, name_key(source.name), mode, source.csv, now, now)
+        values = (source.name, folded_name(source.name), mode, source.csv, now, now)
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO variables_sets (name, name_key, mode, csv, created_at, updated_at)"
@@ -124,7 +125,7 @@ class VariablesSetStore:
         return VariablesSet(cursor.lastrowid, source.name, mode, facts_of(source), at, at)
 
     def rename(self, set_id: int, name: str) -> None:
-        self._update(set_id, "name = ?, name_key = ?", name, name_key(name))
+        self._update(set_id, "name = ?, name_key = ?", name, folded_name(name))
 
     def change_mode(self, set_id: int, mode: Mode) -> None:
         self._update(set_id, "mode = ?", mode)

@@ -32,7 +32,6 @@ from tm_cli.server.profiles import (
     Slot,
     StoredSlot,
     Wire,
-    trim,
 )
 from tm_cli.server.targets import literal_refusal
 from tm_cli.values.documents import InvalidDocument, format_path
@@ -40,6 +39,7 @@ from tm_cli.values.load.data_sets import LONGEST_CSV, MOST_DATA_SETS, repeated_c
 from tm_cli.values.load.journeys.checks import read_checks
 from tm_cli.values.load.journeys.steps import read_redirects, read_steps
 from tm_cli.values.load.placeholders import has_any
+from tm_cli.values.text import trimmed_name
 from tm_cli.values.urls import not_yet, with_ascii_host
 
 
@@ -62,7 +62,7 @@ def _upper(value: object) -> object:
 
 
 def _check_name(name: str) -> str:
-    name = trim(name)
+    name = trimmed_name(name)
     if not name:
         raise ValueError("must not be blank")
     if len(name) > 120:

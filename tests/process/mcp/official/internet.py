@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.unit.server.domains.name_server import name_server
+from tests.unit.server.domains.name_server import threaded_name_server
 
 PATH = "/.well-known/trafficmorph-verify.txt"
 
@@ -19,12 +19,8 @@ class Internet:
         self._token = ""
         self._web = ThreadingHTTPServer(("127.0.0.1", 0), self._page())
         self.web_port = self._web.server_port
-        self.name_server = ("127.0.0.1", 0)
-        self._ready = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._web.serve_forever, daemon=True),
-            threading.Thread(target=asyncio.run, args=(self._serve_names(),), daemon=True),
-        ]
+        self._pages = threading.Thread(target=self._web.serve_forever, daemon=True)
+        self._opened = ExitStack()
 
     def _page(self) -> type[BaseHTTPRequestHandler]:
         internet = self
@@ -40,24 +36,16 @@ class Internet:
 
         return Page
 
-    async def _serve_names(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with name_server(self._zone) as self.name_server:
-            self._ready.set()
-            await self._stop.wait()
-
     def __enter__(self) -> Internet:
-        for thread in self._threads:
-            thread.start()
-        assert self._ready.wait(10)
+        self._pages.start()
+        self.name_server = self._opened.enter_context(threaded_name_server(self._zone))
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._web.shutdown()
         self._web.server_close()
-        self._loop.call_soon_threadsafe(self._stop.set)
-        for thread in self._threads:
-            thread.join(10)
+        self._pages.join(10)
+        self._opened.close()
 
     def install_record(self, domain: str, token: str) -> None:
         self._zone[f"_trafficmorph-verify.{domain}"] = ("TXT", [f'"{token}"'])

@@ -18,8 +18,6 @@ LIMITS = {
     "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "exclusiveMinimum",
     "maxProperties", "pattern",
 }  # fmt: skip
-UNHINTED = {"openWorldHint": True, "readOnlyHint": False}
-"""What annotations mean that are left out; we write them all."""
 
 
 def test_the_golden_file_is_what_the_official_server_publishes(official):

@@ -1,7 +1,8 @@
-"""A DNS server on a free port of this machine, in the event loop of the test."""
+"""A DNS server on a free port of this machine, in the event loop of the test or in a thread."""
 
 import asyncio
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, contextmanager
 
 import dns.message
 import dns.rcode
@@ -43,3 +44,24 @@ async def name_server(zone, rcode=None):
         yield transport.get_extra_info("sockname")
     finally:
         transport.close()
+
+
+@contextmanager
+def threaded_name_server(zone):
+    """Yield host and port of a server that knows what `zone` holds when it is asked."""
+    loop, ready = asyncio.new_event_loop(), threading.Event()
+    found = []
+
+    async def serve():
+        async with name_server(zone) as address:
+            found.extend([address, asyncio.Event()])
+            ready.set()
+            await found[1].wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=[serve()], daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    yield found[0]
+    loop.call_soon_threadsafe(found[1].set)
+    thread.join(10)
+    loop.close()

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.unit.server.routes.test_run_routes import job_of
-from tests.unit.server.running_server import Api, RunningServer, body
+from tests.unit.server.running_server import Api, body, serving
 
 LIMITS = {
     "profiles": 2,
@@ -21,10 +21,8 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory):
-    server = RunningServer(tmp_path_factory.mktemp("limited") / "data", **LIMITS).start()
-    with server.client() as client:
-        yield Api(client)
-    server.stop()
+    with serving(tmp_path_factory.mktemp("limited") / "data", **LIMITS) as api:
+        yield api
 
 
 @pytest.fixture

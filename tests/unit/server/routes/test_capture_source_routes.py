@@ -1,7 +1,7 @@
 import pytest
 
 from tests.unit.server.capture_sources.memory_source import MemorySource
-from tests.unit.server.running_server import Api, RunningServer
+from tests.unit.server.running_server import serving
 
 FILES = {f"{n:04}.jsonl": [b"x" * n] for n in range(60)}
 SOURCES = [
@@ -11,11 +11,8 @@ SOURCES = [
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
-    data = tmp_path_factory.mktemp("sources") / "data"
-    server = RunningServer(data, capture_sources=SOURCES).start()
-    with server.client() as client:
-        yield Api(client)
-    server.stop()
+    with serving(tmp_path_factory.mktemp("sources") / "data", capture_sources=SOURCES) as api:
+        yield api
 
 
 def id_of(api, name):

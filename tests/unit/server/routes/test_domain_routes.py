@@ -1,46 +1,27 @@
-import asyncio
-import threading
-
 import pytest
 
-from tests.unit.server.domains.name_server import name_server
-from tests.unit.server.running_server import Api, RunningServer
+from tests.unit.server.domains.name_server import threaded_name_server
+from tests.unit.server.running_server import serving
 
 ZONE: dict[str, tuple[str, list[str]]] = {}
 
 
 @pytest.fixture(scope="module")
 def dns():
-    """A name server in a thread; tests fill in its zone."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-    found = []
-
-    async def serve():
-        async with name_server(ZONE) as address:
-            found.extend([address, asyncio.Event()])
-            ready.set()
-            await found[1].wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[serve()])
-    thread.start()
-    ready.wait()
-    yield found[0]
-    loop.call_soon_threadsafe(found[1].set)
-    thread.join()
-    loop.close()
+    """A name server; tests fill in its zone."""
+    with threaded_name_server(ZONE) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def api(dns, tmp_path_factory):
-    server = RunningServer(
+    with serving(
         tmp_path_factory.mktemp("domains") / "data",
         dns_server=dns,
         web_ports=(("http", 9),),
         require_verified_domains=True,
-    ).start()
-    with server.client() as client:
-        yield Api(client)
-    server.stop()
+    ) as api:
+        yield api
 
 
 def add(api, domain):

@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 import pytest
 
 from tests.simulation.scale import one_in
-from tests.unit.server.running_server import Api, RunningServer
+from tests.unit.server.running_server import Api, serving
 
 pytestmark = pytest.mark.process
 
@@ -47,12 +47,9 @@ def columns(connection, table):
 def prepared(tmp_path_factory):
     """A directory with two runs of one profile, both judged."""
     data_dir = tmp_path_factory.mktemp("damaged") / "data"
-    server = RunningServer(data_dir).start()
-    with server.client() as client:
-        api = Api(client)
+    with serving(data_dir) as api:
         profile_id = api.save()
         first, second = (api.judged(api.start(profile_id, tags=["a"])) for _ in range(2))
-    server.stop()
     assert (first["autoVerdict"], second["autoVerdict"]) == ("NO_BASELINE", "PASS")
     with writing(data_dir) as connection:
         connection.execute("DROP TRIGGER verdict_is_written_once")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.server.running_server import RunningServer
+from tests.unit.server.running_server import serving
 
 OLDER = Path(__file__).parent / "older"
 ANSWERS = json.loads((OLDER / "version_6_answers.json").read_text(encoding="utf-8"))
@@ -21,10 +21,8 @@ def upgraded(tmp_path_factory):
     with closing(sqlite3.connect(data_dir / "tm.db")) as connection:
         connection.executescript((OLDER / "version_6.sql").read_text(encoding="utf-8"))
     (data_dir / "tm.db").chmod(0o600)
-    server = RunningServer(data_dir).start()
-    with server.client() as client:
-        yield client
-    server.stop()
+    with serving(data_dir) as api:
+        yield api.client
 
 
 def known(answer, before):
