@@ -19,10 +19,10 @@ from tm_cli.backends.trafficmorph.profile_documents import (
 )
 from tm_cli.backends.trafficmorph.profile_fields import (
     API_NAMES,
-    NOT_SENT,
     ONLY_IN_API,
     Difference,
     body_of,
+    body_of_change,
     field_differences,
 )
 from tm_cli.backends.trafficmorph.profile_rules import contradictions
@@ -224,11 +224,8 @@ def _merged(
     derived = [key for key in wanted if key not in base or wanted[key] != base[key]]
     fields = {API_NAMES.get(key, key): _cleared(key, wanted[key]) for key in derived}
     fields |= further
-    whole = {**stored, **fields}
-    _check_whole(whole)
-    return fields, {
-        key: each for key, each in whole.items() if key not in NOT_SENT or key in fields
-    }
+    _check_whole({**stored, **fields})
+    return fields, body_of_change(stored, fields)
 
 
 def _cleared(key: str, value: Any) -> Any:

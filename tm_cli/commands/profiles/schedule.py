@@ -68,7 +68,7 @@ def set_schedule(
 
     tm profiles schedule set checkout --at 'weekdays 06:30' --timezone Europe/Berlin
     """
-    from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
+    from tm_cli.backends.trafficmorph.profile_fields import body_of_change
     from tm_cli.commands.profiles.save import refusal, stored_fields
     from tm_cli.commands.shared.profile_argument import resolve_profile
 
@@ -82,9 +82,9 @@ def set_schedule(
     }
     number = resolve_profile(session.client, profile, session.context.cwd).profile_id
     stored = stored_fields(session, number)
-    kept = {name: value for name, value in stored.items() if name not in NOT_SENT}
+    body = body_of_change(stored, {"schedule": wanted})
     with refusal(f"the schedule of profile {number}"):
-        saved = session.client.update_profile(number, {**kept, "schedule": wanted}).document()
+        saved = session.client.update_profile(number, body).document()
     return _emit(session, number, saved.get("schedule") or wanted)
 
 
