@@ -36,7 +36,7 @@ from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
     resolve_profile,
 )
-from tm_cli.commands.shared.refusals import REFUSING
+from tm_cli.commands.shared.refusals import not_accepted
 from tm_cli.commands.shared.variables_set_argument import set_named
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.documents import InvalidDocument
@@ -322,16 +322,11 @@ def refusal(what: str) -> Iterator[None]:
     Without an answer the error says that the write may have happened.
     """
     try:
-        yield
+        with not_accepted(what):
+            yield
     except ConnectionFailed as error:
         if error.maybe_sent:
             error.hint = (
                 "it may have been written; `tm profiles show` tells, and to repeat it is safe"
             )
-        raise
-    except HttpError as error:
-        if error.status in REFUSING:
-            raise Refused(
-                f"the server does not accept {what}: {error.message}", code=error.code
-            ) from None
         raise

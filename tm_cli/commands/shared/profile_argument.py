@@ -19,7 +19,7 @@ from tm_cli.backends.trafficmorph.profile_documents import (
     read_document,
 )
 from tm_cli.commands.shared.names import only_one_named
-from tm_cli.commands.shared.refusals import REFUSING
+from tm_cli.commands.shared.refusals import not_accepted
 from tm_cli.errors import ConfigurationError, Refused, UsageError
 from tm_cli.values.text import did_you_mean, sanitize
 
@@ -125,14 +125,8 @@ def import_document(
 
     Raises Refused when the server does not accept it.
     """
-    try:
+    with not_accepted(sanitize(source)):
         imported = client.import_profile(uploaded(document))
-    except HttpError as error:
-        if error.status in REFUSING:
-            raise Refused(
-                f"the server does not accept {sanitize(source)}: {error.message}", code=error.code
-            ) from None
-        raise
     return ProfileRef(imported.id, sanitize(imported.name), imported.warnings)
 
 
