@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,12 +151,24 @@ def resolve_profile(client: TrafficMorphClient, text: str, cwd: Path) -> Profile
 
 def find_profile(client: TrafficMorphClient, subject: ProfileRef) -> Profile:
     """Return the stored profile; raises Refused when it is not there."""
-    try:
+    with _known(subject.profile_id):
         return client.get_profile(subject.profile_id)
+
+
+def find_profile_fields(client: TrafficMorphClient, profile_id: int) -> dict[str, Any]:
+    """Return a profile exactly as the server sends it; raises Refused when it is not there."""
+    with _known(profile_id):
+        return client.get_profile_fields(profile_id)
+
+
+@contextmanager
+def _known(profile_id: int) -> Iterator[None]:
+    try:
+        yield
     except HttpError as error:
         if error.status in {400, 404}:
             raise Refused(
-                f"the server has no profile {subject.profile_id}: {error.message}",
+                f"the server has no profile {profile_id}: {error.message}",
                 hint="`tm profiles list` shows what is there",
                 code=error.code,
             ) from None
