@@ -9,8 +9,7 @@ import typer
 
 from tm_cli.cli.app import App
 from tm_cli.cli.session import CommandContext, with_session
-from tm_cli.errors import OutputError
-from tm_cli.runtime.files import write_atomic
+from tm_cli.commands.shared.output_files import write_output
 
 app = App()
 
@@ -40,10 +39,7 @@ def schema(
     if output is None:
         session.terminal.write_result(text)
         return 0
-    try:
-        write_atomic(session.context.cwd / output, text)
-    except OSError as problem:
-        raise OutputError(f"cannot write {output}: {problem.strerror}") from None
+    write_output(session.context.cwd, output, text)
     session.note(f"tm: wrote {output}")
     return 0
 

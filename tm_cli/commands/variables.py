@@ -237,7 +237,7 @@ def _find(session: CommandContext, text: str) -> VariablesSet:
         except HttpError as error:
             if error.status not in {400, 404}:
                 raise
-            raise unknown_set(f"variables set {int(text)}") from None
+            raise unknown_set(int(text)) from None
     return set_named(session.client.list_variables_sets(), text)
 
 

@@ -15,6 +15,7 @@ from tm_cli.values.json_schemas import (
     any_of,
     definitions,
     duration,
+    in_any_case,
     mapping,
     text,
     thresholds,
@@ -50,8 +51,8 @@ def _value(definition: Definition) -> Schema:
 
 
 def _verdicts() -> Schema:
-    spelt = "|".join("".join(f"[{c}{c.lower()}]" for c in word) for word in GATED)
-    several = text(pattern=rf"^[\s,]*(?:{spelt})(?:\s*,[\s,]*(?:{spelt}))*[\s,]*$")
+    one = in_any_case(GATED)
+    several = text(pattern=rf"^[\s,]*{one}(?:\s*,[\s,]*{one})*[\s,]*$")
     names = {"enum": [str(word) for word in GATED]}
     return any_of(several, {"type": "array", "items": any_of(names, several), "minItems": 1})
 

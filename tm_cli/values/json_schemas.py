@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tm_cli.values.durations import PATTERN as DURATION
@@ -62,8 +62,13 @@ def words(choices: tuple[str, ...], *, any_case: bool = True) -> Schema:
     """One of some words; editors complete the usual spelling."""
     if not any_case:
         return {"enum": list(choices)}
+    return any_of({"enum": list(choices)}, text(pattern=f"^{in_any_case(choices)}$"))
+
+
+def in_any_case(choices: Iterable[str]) -> str:
+    """A pattern of some words; the dialect has no flag for it."""
     spelt = ("".join(f"[{c.upper()}{c.lower()}]" for c in word) for word in choices)
-    return any_of({"enum": list(choices)}, text(pattern=f"^(?:{'|'.join(spelt)})$"))
+    return f"(?:{'|'.join(spelt)})"
 
 
 def definitions() -> dict[str, Schema]:

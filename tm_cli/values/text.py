@@ -101,6 +101,11 @@ def did_you_mean(
     return f"did you mean {near[0]}?" if near else otherwise
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def as_number(value: Any) -> float | None:
     """Return a finite number, None for anything else; true and false are not numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -39,6 +39,11 @@ def body_of(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def body_of_change(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored profile with changes as a write needs it, which resets what it leaves out."""
+    return {key: each for key, each in stored.items() if key not in NOT_SENT} | dict(changes)
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A value that differs: its key as people write it, and both values, None for a missing one."""

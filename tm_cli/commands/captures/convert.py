@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.profiles.new import Choice, explained, read_source
-from tm_cli.errors import OutputError, UsageError
-from tm_cli.runtime.files import write_atomic
+from tm_cli.commands.shared.output_files import require_free, write_output
+from tm_cli.errors import UsageError
 from tm_cli.setup.answers import read_target
 from tm_cli.sources.traffic import SourceRequest, Traffic, UnusableSource
 from tm_cli.values.load.captures import REDACTED, CapturedRequest, write_request
@@ -90,13 +90,8 @@ def write(
     if output is None:
         session.terminal.write_part(text)
         return 0
-    path = session.context.cwd / output
-    if path.exists() and not force:
-        raise OutputError(f"{output} exists already", hint="--force overwrites it")
-    try:
-        write_atomic(path, text)
-    except OSError as problem:
-        raise OutputError(f"cannot write {output}: {problem.strerror}") from None
+    require_free(session.context.cwd, output, force=force)
+    write_output(session.context.cwd, output, text)
     count = "1 request" if len(requests) == 1 else f"{len(requests):,} requests"
     return session.emit(
         {"file": str(output), "requests": len(requests), "notes": list(notes)},

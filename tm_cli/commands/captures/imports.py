@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.captures.analysis import LocalCapture, RemoteCapture, shown
 from tm_cli.errors import TmError, UsageError
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import count_of, sanitize
 
 if TYPE_CHECKING:
     from tm_cli.api.trafficmorph import CaptureGroup, CaptureImport
@@ -166,9 +166,5 @@ def _described(session: CommandContext, found: CaptureImport) -> str:
         return "no profile was made"
     sets = found.created_variables_set_count or 0
     table = columns(session.terminal, ("ID", "PROFILE"), rows)
-    made = f"made {_counted(len(rows), 'profile')} and {_counted(sets, 'variables set')}"
+    made = f"made {count_of(len(rows), 'profile')} and {count_of(sets, 'variables set')}"
     return f"{table}\n{made}; start one with `tm runs start {rows[0][0]} --wait`"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + "s" * (number != 1)

@@ -19,7 +19,7 @@ from tm_cli.render.comparisons import escaped
 from tm_cli.render.tables import columns, instant, milliseconds, percent, sparkline
 from tm_cli.runtime.terminal import Terminal
 from tm_cli.values.change_points import find_changes
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import count_of, sanitize
 
 CHANCE = 0.01
 """How often a history without any change may seem to have one, all metrics together."""
@@ -181,15 +181,14 @@ def _shown(terminal: Terminal, history: History) -> str:
 
 
 def _counted(history: History) -> str:
-    runs = len(history.runs)
-    return f"{runs} comparable run{'' if runs == 1 else 's'}"
+    return count_of(len(history.runs), "comparable run")
 
 
 def title_of(history: History) -> str:
     left_out = [f"{count} {reason}" for reason, count in history.left_out.items()]
     more = f"; left out: {', '.join(left_out)}" if left_out else ""
     count, runs = len(history.changes), len(history.runs)
-    found = f"{count} change{'' if count == 1 else 's'}" if count else "no change"
+    found = count_of(count, "change") if count else "no change"
     known = f"{found} in {runs} comparable runs"
     if not count and runs < FEWEST:
         known = f"{_counted(history)}, too few to find a change"

@@ -20,6 +20,7 @@ from tm_cli.errors import OutputError, TmError, UsageError
 from tm_cli.render.formats.csv import csv_line
 from tm_cli.render.formats.json_document import to_json_line
 from tm_cli.runtime.files import replacing
+from tm_cli.values.text import count_of
 
 Write = Callable[[bytes], object]
 
@@ -60,7 +61,7 @@ def export(
     with _target(session, output) as write:
         count = _write(session, pages, _line(shown, form, names), _head(form, names), write, output)
     where = output or "standard output"
-    text = f"exported {count} run{'' if count == 1 else 's'} to {where}"
+    text = f"exported {count_of(count, 'run')} to {where}"
     if output is None:
         return 0 if session.terminal.is_unread else _said(session, text)
     data = {"file": output, "format": str(form), "runs": count}

@@ -12,9 +12,9 @@ from tm_cli.cli.global_options import group
 from tm_cli.cli.options import Yes
 from tm_cli.cli.session import CommandContext, with_session
 from tm_cli.commands.jobs import options
-from tm_cli.commands.jobs.list import count_of
 from tm_cli.commands.shared.lists import value_text
 from tm_cli.errors import TmError, UsageError
+from tm_cli.values.text import count_of
 
 if TYPE_CHECKING:
     from tm_cli.api.strait import StraitClient

@@ -73,11 +73,6 @@ def describe_members(document: Any) -> str:
     return "\n".join(value_text(item) or "-" for item in items) or "none"
 
 
-def count_of(number: int, noun: str) -> str:
-    """Return `1 run`, `2 runs`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 app = App()
 
 ERROR_CLASSES = (

@@ -24,7 +24,7 @@ from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.exit_codes import ExitCode
 from tm_cli.runtime.signals import SignalReceived
 from tm_cli.values.durations import format_duration
-from tm_cli.values.text import folded_name, sanitize
+from tm_cli.values.text import count_of, folded_name, sanitize
 
 ACTIVE = ("RUNNING", "PAUSED")
 TOO_MANY = 429
@@ -240,7 +240,7 @@ def _list(profiles: Sequence[ProfileSummary]) -> str:
     names = [f"{each.id} ({sanitize(each.name, longest=60)})" for each in profiles[:MOST_SHOWN]]
     more = len(profiles) - len(names)
     shown = ", ".join(names) + (f" and {more} more, which --dry-run names" if more else "")
-    return f"{len(profiles)} profile{'s' * (len(profiles) > 1)} that no file names: {shown}"
+    return f"{count_of(len(profiles), 'profile')} that no file names: {shown}"
 
 
 def _summary(results: Sequence[Result], left: int, *, dry_run: bool) -> str:

@@ -14,7 +14,7 @@ from tm_cli.backends.trafficmorph.profile_documents import SUFFIXES, examine_fil
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.shared.profile_argument import near_document
 from tm_cli.errors import ConfigurationError, UsageError
-from tm_cli.values.text import folded_name, sanitize
+from tm_cli.values.text import count_of, folded_name, sanitize
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def error_of(examined: Sequence[Examined], ending: str = "") -> ConfigurationErr
         return None
     bad = sum(1 for each in examined if each.problems)
     files = f"{bad} of {len(examined)} files" if len(examined) > 1 else "the document"
-    return ConfigurationError(f"{count} problem{'s' * (count > 1)} in {files}{ending}")
+    return ConfigurationError(f"{count_of(count, 'problem')} in {files}{ending}")
 
 
 def problem_data(problem: Problem) -> dict[str, Any]:

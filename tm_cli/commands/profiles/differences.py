@@ -14,7 +14,7 @@ from tm_cli.commands.shared.profile_argument import resolve_profile
 from tm_cli.errors import TmError
 from tm_cli.render.tables import columns, rate
 from tm_cli.sources.privacy import is_secret, mask_secrets
-from tm_cli.values.text import sanitize
+from tm_cli.values.text import count_of, sanitize
 
 LONGEST = 120
 """Characters of a value that a table shows."""
@@ -34,7 +34,7 @@ def diff(session: CommandContext, document: str, profile: str | None) -> int:
     whose = f"profile {ref.profile_id} ({ref.name})"
     if not found:
         return session.emit(data, lambda: f"{sanitize(document)} and {whose} are equal")
-    count = f"{len(found)} value{'s' * (len(found) > 1)}"
+    count = count_of(len(found), "value")
     error = TmError(f"{sanitize(document)} and {whose} differ in {count}", code="different")
     head = ("KEY", "SERVER", "DOCUMENT")
     return session.emit(data, lambda: difference_table(session, head, found), error=error)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tm_cli.cli.session import CommandContext
+from tm_cli.commands.shared.output_files import write_output
 from tm_cli.errors import OutputError, TmError, UsageError
-from tm_cli.runtime.files import write_atomic
 from tm_cli.setup.answers import stem
 from tm_cli.values.text import sanitize
 
@@ -25,8 +25,7 @@ def export(session: CommandContext, profile_id: int, output: Path | None) -> int
 
         session.terminal.write_result(to_json(document))
         return 0
-    path = session.context.cwd / output
-    _write(path, _serialised(document, path), output)
+    write_output(session.context.cwd, output, _serialised(document, output))
     session.note(f"tm: wrote {output}")
     return 0
 
@@ -55,7 +54,7 @@ def export_all(session: CommandContext, directory: Path, *, force: bool) -> int:
     except OSError as problem:
         raise OutputError(f"cannot make {directory}: {problem.strerror}") from None
     for name, text in files.items():
-        _write(place / name, text, directory / name)
+        write_output(session.context.cwd, directory / name, text)
     names = [(directory / name).as_posix() for name in files]
     return session.emit(
         {"files": names}, lambda: "\n".join(f"wrote {sanitize(name)}" for name in names)
@@ -70,13 +69,6 @@ def _is_other(path: Path, text: str) -> bool:
         return path.read_bytes() != text.encode()
     except OSError as problem:
         raise TmError(f"cannot read {path}: {problem.strerror}") from None
-
-
-def _write(path: Path, text: str, shown: Path) -> None:
-    try:
-        write_atomic(path, text)
-    except OSError as problem:
-        raise OutputError(f"cannot write {shown}: {problem.strerror}") from None
 
 
 def _serialised(document: dict[str, Any], path: Path) -> str:

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from tm_cli.backends.trafficmorph.profile_documents import portable
 from tm_cli.cli.session import CommandContext
-from tm_cli.errors import ConfigurationError, OutputError, UsageError
-from tm_cli.runtime.files import write_atomic
+from tm_cli.commands.shared.output_files import require_free, write_output
+from tm_cli.errors import ConfigurationError, UsageError
 from tm_cli.setup.answers import read_rate, read_seconds, read_target
 from tm_cli.sources.access_log import LoggedMix, lines_of, pattern_of, read_mix, traffic_of
 from tm_cli.sources.curl import read_curl
@@ -194,13 +194,9 @@ def write(
         session.note(f"tm: {sanitize(note)}")
     if output is None:
         return session.emit(document, lambda: text.rstrip("\n"))
-    path = session.context.cwd / output
-    if path.exists() and not force:
-        raise OutputError(f"{output} exists already", hint="--force overwrites it")
-    is_json = path.suffix.lower() == ".json"
-    try:
-        write_atomic(path, json.dumps(document, indent=2) + "\n" if is_json else text)
-    except OSError as problem:
-        raise OutputError(f"cannot write {output}: {problem.strerror}") from None
+    require_free(session.context.cwd, output, force=force)
+    is_json = output.suffix.lower() == ".json"
+    content = json.dumps(document, indent=2) + "\n" if is_json else text
+    write_output(session.context.cwd, output, content)
     session.note(f"tm: wrote {output}; start it with `tm runs start {output} --wait`")
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tm_cli.api.errors import ConnectionFailed, HttpError
+from tm_cli.api.errors import ConnectionFailed
 from tm_cli.api.trafficmorph import Profile, ProfileSummary
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.document_files import LOCAL_KEYS
@@ -19,10 +19,10 @@ from tm_cli.backends.trafficmorph.profile_documents import (
 )
 from tm_cli.backends.trafficmorph.profile_fields import (
     API_NAMES,
-    NOT_SENT,
     ONLY_IN_API,
     Difference,
     body_of,
+    body_of_change,
     field_differences,
 )
 from tm_cli.backends.trafficmorph.profile_rules import contradictions
@@ -34,9 +34,10 @@ from tm_cli.commands.runs.features import require_support
 from tm_cli.commands.runs.request import ComparisonOptions
 from tm_cli.commands.shared.profile_argument import (
     check_profile_argument,
+    find_profile_fields,
     resolve_profile,
 )
-from tm_cli.commands.shared.refusals import REFUSING
+from tm_cli.commands.shared.refusals import not_accepted
 from tm_cli.commands.shared.variables_set_argument import set_named
 from tm_cli.errors import Refused, UsageError
 from tm_cli.values.documents import InvalidDocument
@@ -61,7 +62,7 @@ def create(
     known = session.client.list_profiles()
     same = [each for each in known if folded_name(each.name) == folded_name(document["name"])]
     _check_taken(same, ending, overwrite=overwrite)
-    before = stored_fields(session, same[0].id) if same else None
+    before = find_profile_fields(session.client, same[0].id) if same else None
     body = body_of(document) | further | _sets(session, options)
     if before is not None:  # no document has them, and a missing one may be reset
         body = {key: before[key] for key in ONLY_IN_API if key in before} | body
@@ -170,7 +171,7 @@ def update(
     if not changes and options.is_empty():
         raise UsageError("nothing to change: name a document or options")
     ref = resolve_profile(session.client, profile, cwd)
-    stored = stored_fields(session, ref.profile_id)
+    stored = find_profile_fields(session.client, ref.profile_id)
     needs = {key: each for key, each in changes.items() if each is not None}
     document_of = {"endpointUrl": stored.get("targetUrl"), **needs}
     ending = "; nothing was changed"
@@ -180,7 +181,7 @@ def update(
     fields, body = _merged(stored, changes, further, options)
     if not field_differences(stored, stored | fields):
         return _print(session, Profile.model_validate(stored), "unchanged", [])
-    newest = stored_fields(session, ref.profile_id)
+    newest = find_profile_fields(session.client, ref.profile_id)
     if others := _told(field_differences(stored, newest)):
         fields, body = _merged(newest, changes, further, options)
         _say_changed(session, others, fields)
@@ -224,11 +225,8 @@ def _merged(
     derived = [key for key in wanted if key not in base or wanted[key] != base[key]]
     fields = {API_NAMES.get(key, key): _cleared(key, wanted[key]) for key in derived}
     fields |= further
-    whole = {**stored, **fields}
-    _check_whole(whole)
-    return fields, {
-        key: each for key, each in whole.items() if key not in NOT_SENT or key in fields
-    }
+    _check_whole({**stored, **fields})
+    return fields, body_of_change(stored, fields)
 
 
 def _cleared(key: str, value: Any) -> Any:
@@ -261,20 +259,6 @@ def _check_rename(
                 hint="two profiles of one name cannot be told apart by it",
                 code="name_taken",
             )
-
-
-def stored_fields(session: CommandContext, profile_id: int) -> dict[str, Any]:
-    """Return a profile exactly as the server sends it; raises Refused when it is not there."""
-    try:
-        return session.client.get_profile_fields(profile_id)
-    except HttpError as error:
-        if error.status in {400, 404}:
-            raise Refused(
-                f"the server has no profile {profile_id}: {error.message}",
-                hint="`tm profiles list` shows what is there",
-                code=error.code,
-            ) from None
-        raise
 
 
 _OF_THE_SERVER = frozenset({"id", "status", "createdAt", "updatedAt", "callbackSecret"})
@@ -325,16 +309,11 @@ def refusal(what: str) -> Iterator[None]:
     Without an answer the error says that the write may have happened.
     """
     try:
-        yield
+        with not_accepted(what):
+            yield
     except ConnectionFailed as error:
         if error.maybe_sent:
             error.hint = (
                 "it may have been written; `tm profiles show` tells, and to repeat it is safe"
             )
-        raise
-    except HttpError as error:
-        if error.status in REFUSING:
-            raise Refused(
-                f"the server does not accept {what}: {error.message}", code=error.code
-            ) from None
         raise

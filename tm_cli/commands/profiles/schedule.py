@@ -68,9 +68,9 @@ def set_schedule(
 
     tm profiles schedule set checkout --at 'weekdays 06:30' --timezone Europe/Berlin
     """
-    from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
-    from tm_cli.commands.profiles.save import refusal, stored_fields
-    from tm_cli.commands.shared.profile_argument import resolve_profile
+    from tm_cli.backends.trafficmorph.profile_fields import body_of_change
+    from tm_cli.commands.profiles.save import refusal
+    from tm_cli.commands.shared.profile_argument import find_profile_fields, resolve_profile
 
     wanted = {
         "mode": "ONCE" if once else "PERIODIC",
@@ -81,10 +81,10 @@ def set_schedule(
         ],
     }
     number = resolve_profile(session.client, profile, session.context.cwd).profile_id
-    stored = stored_fields(session, number)
-    kept = {name: value for name, value in stored.items() if name not in NOT_SENT}
+    stored = find_profile_fields(session.client, number)
+    body = body_of_change(stored, {"schedule": wanted})
     with refusal(f"the schedule of profile {number}"):
-        saved = session.client.update_profile(number, {**kept, "schedule": wanted}).document()
+        saved = session.client.update_profile(number, body).document()
     return _emit(session, number, saved.get("schedule") or wanted)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from tm_cli.backends.trafficmorph.profile_documents import portable
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.schema import schema_text
-from tm_cli.errors import OutputError, UsageError
-from tm_cli.runtime.files import write_atomic
+from tm_cli.commands.shared.output_files import require_free, write_output
+from tm_cli.errors import UsageError
 from tm_cli.setup.answers import name_from, read_name, read_rate, read_seconds, read_target
 from tm_cli.setup.editor import SCHEMAS, modeline
 from tm_cli.setup.starter import starter_text
@@ -54,17 +54,13 @@ def start(
         return session.emit(document, lambda: text.rstrip("\n"))
     if output.suffix.lower() not in {".yaml", ".yml"}:
         raise UsageError(f"--output: {output} does not end in .yaml; JSON has no comments")
-    path = session.context.cwd / output
-    if path.exists() and not force:
-        raise OutputError(f"{output} exists already", hint="--force overwrites it")
-    try:
-        write_atomic(path, text)
-        schema = path.with_name(SCHEMAS["profile"])
-        if not schema.exists():
-            write_atomic(schema, schema_text("profile"))
-            session.note(f"tm: wrote {output.with_name(schema.name)}, which editors read")
-    except OSError as problem:
-        raise OutputError(f"cannot write {output}: {problem.strerror}") from None
+    cwd = session.context.cwd
+    require_free(cwd, output, force=force)
+    write_output(cwd, output, text)
+    schema = output.with_name(SCHEMAS["profile"])
+    if not (cwd / schema).exists():
+        write_output(cwd, schema, schema_text("profile"))
+        session.note(f"tm: wrote {schema}, which editors read")
     session.note(f"tm: wrote {output}; `tm profiles check {output}` checks it")
     return session.emit(document, str) if session.wants_json else 0
 

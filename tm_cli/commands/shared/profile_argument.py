@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tm_cli.api.errors import HttpError
-from tm_cli.api.trafficmorph import Profile, ProfileSummary, TrafficMorphClient
+from tm_cli.api.trafficmorph import Profile, TrafficMorphClient
 from tm_cli.backends.trafficmorph import locustfiles
 from tm_cli.backends.trafficmorph.document_files import uploaded
 from tm_cli.backends.trafficmorph.profile_documents import (
@@ -19,9 +19,10 @@ from tm_cli.backends.trafficmorph.profile_documents import (
     names_document,
     read_document,
 )
-from tm_cli.commands.shared.refusals import REFUSING
+from tm_cli.commands.shared.names import only_one_named
+from tm_cli.commands.shared.refusals import not_accepted
 from tm_cli.errors import ConfigurationError, Refused, UsageError
-from tm_cli.values.text import folded_name, sanitize
+from tm_cli.values.text import did_you_mean, sanitize
 
 LARGEST_ID = 2**63 - 1
 
@@ -74,8 +75,8 @@ def near_document(path: Path) -> str:
         names = [item.name for item in path.parent.iterdir() if _is_usable(item.name)]
     except OSError:
         names = []
-    near = difflib.get_close_matches(path.name, sorted(names), n=1, cutoff=0.8)
-    return f"did you mean {near[0]}?" if near else "a profile's name or id is accepted as well"
+    otherwise = "a profile's name or id is accepted as well"
+    return did_you_mean(path.name, sorted(names), otherwise, alike=0.8)
 
 
 def _is_usable(name: str) -> bool:
@@ -125,14 +126,8 @@ def import_document(
 
     Raises Refused when the server does not accept it.
     """
-    try:
+    with not_accepted(sanitize(source)):
         imported = client.import_profile(uploaded(document))
-    except HttpError as error:
-        if error.status in REFUSING:
-            raise Refused(
-                f"the server does not accept {sanitize(source)}: {error.message}", code=error.code
-            ) from None
-        raise
     return ProfileRef(imported.id, sanitize(imported.name), imported.warnings)
 
 
@@ -147,41 +142,34 @@ def resolve_profile(client: TrafficMorphClient, text: str, cwd: Path) -> Profile
     name = read_document(cwd / text)["name"] if names_document(text) else text
     if locustfiles.names_locustfile(text):
         name = locustfiles.profile_name(text)
-    found = _by_name(client.list_profiles(), str(name))
+    otherwise = "`tm profiles list` shows what is there; " + (
+        _address_hint(str(name)) or "a path to a document works as well"
+    )
+    found = only_one_named(client.list_profiles(), str(name), "profile", otherwise)
     return ProfileRef(found.id, sanitize(found.name))
 
 
 def find_profile(client: TrafficMorphClient, subject: ProfileRef) -> Profile:
     """Return the stored profile; raises Refused when it is not there."""
-    try:
+    with _known(subject.profile_id):
         return client.get_profile(subject.profile_id)
+
+
+def find_profile_fields(client: TrafficMorphClient, profile_id: int) -> dict[str, Any]:
+    """Return a profile exactly as the server sends it; raises Refused when it is not there."""
+    with _known(profile_id):
+        return client.get_profile_fields(profile_id)
+
+
+@contextmanager
+def _known(profile_id: int) -> Iterator[None]:
+    try:
+        yield
     except HttpError as error:
         if error.status in {400, 404}:
             raise Refused(
-                f"the server has no profile {subject.profile_id}: {error.message}",
+                f"the server has no profile {profile_id}: {error.message}",
                 hint="`tm profiles list` shows what is there",
                 code=error.code,
             ) from None
         raise
-
-
-def _by_name(profiles: list[ProfileSummary], text: str) -> ProfileSummary:
-    found = [profile for profile in profiles if folded_name(profile.name) == folded_name(text)]
-    if not found:
-        near = difflib.get_close_matches(text, [profile.name for profile in profiles], n=1)
-        raise Refused(
-            f"the server has no profile named {sanitize(text)!r}",
-            hint=f"did you mean {sanitize(near[0])}?"
-            if near
-            else "`tm profiles list` shows what is there; "
-            + (_address_hint(text) or "a path to a document works as well"),
-            code="unknown_profile",
-        )
-    if len(found) > 1:
-        ids = ", ".join(str(profile.id) for profile in found)
-        raise Refused(
-            f"{len(found)} profiles are named {sanitize(text)!r}",
-            hint=f"use an id: {ids}",
-            code="ambiguous_profile",
-        )
-    return found[0]

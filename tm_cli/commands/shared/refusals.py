@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tm_cli.errors import Refused
-from tm_cli.values.text import sanitize
 
 REFUSING = frozenset({400, 409, 413, 422})
 """The statuses of a request that was understood, and not carried out."""
@@ -15,6 +14,19 @@ REFUSING = frozenset({400, 409, 413, 422})
 @contextmanager
 def refused(attempt: str, hint: str | None = None) -> Iterator[None]:
     """Turn a refusal of the server into `cannot <attempt>: <reason>`."""
+    with _explained(f"cannot {attempt}", hint):
+        yield
+
+
+@contextmanager
+def not_accepted(what: str) -> Iterator[None]:
+    """Turn a refusal of the server into `the server does not accept <what>: <reason>`."""
+    with _explained(f"the server does not accept {what}"):
+        yield
+
+
+@contextmanager
+def _explained(problem: str, hint: str | None = None) -> Iterator[None]:
     from tm_cli.api.errors import HttpError
 
     try:
@@ -22,5 +34,4 @@ def refused(attempt: str, hint: str | None = None) -> Iterator[None]:
     except HttpError as error:
         if error.status not in REFUSING:
             raise
-        message = sanitize(f"cannot {attempt}: {error.message}")
-        raise Refused(message, hint=hint, code=error.code) from None
+        raise Refused(f"{problem}: {error.message}", hint=hint, code=error.code) from None

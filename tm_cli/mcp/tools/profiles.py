@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tm_cli.api.client import given
-from tm_cli.backends.trafficmorph.profile_fields import NOT_SENT
+from tm_cli.backends.trafficmorph.profile_fields import body_of_change
 from tm_cli.errors import Refused, TmError, UsageError
 from tm_cli.mcp import schema as shared
 from tm_cli.mcp.results import LARGEST_RESULT, OWN_KEYS, cleaned
@@ -108,8 +108,7 @@ def update_profile(session: CallSession, arguments: dict[str, Any]) -> Any:
     """Read, merge and write: the API resets what a write leaves out."""
     profile_id = arguments["profile_id"]
     current = session.client.get_profile_fields(profile_id)
-    kept = {name: value for name, value in current.items() if name not in NOT_SENT}
-    body = {**kept, **_wire(arguments)}
+    body = body_of_change(current, _wire(arguments))
     body["requestHeaders"] = _unmasked(body.get("requestHeaders"), current.get("requestHeaders"))
     is_same = _origin(body.get("targetUrl")) == _origin(current.get("targetUrl"))
     _refuse_more_variables(session, body, current if is_same else {})
