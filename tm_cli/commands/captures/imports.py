@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.captures.analysis import LocalCapture, RemoteCapture, shown
 from tm_cli.errors import TmError, UsageError
+from tm_cli.runtime.signals import SignalReceived
 from tm_cli.values.text import sanitize
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def import_groups(
 
 @contextmanager
 def _lost_answer_explained() -> Iterator[None]:
-    """Say that profiles may have been made where the error does not exclude it."""
+    """Say that profiles may have been made where neither error nor signal excludes it."""
     from tm_cli.api.errors import ApiError, ConnectionFailed, HttpError
 
     try:
@@ -63,11 +64,17 @@ def _lost_answer_explained() -> Iterator[None]:
         is_refused = isinstance(error, HttpError) and error.status < _SERVER_ERROR
         was_not_sent = isinstance(error, ConnectionFailed) and not error.maybe_sent
         if not (is_refused or was_not_sent):
-            error.hint = (
-                "profiles may have been made: look at `tm profiles list` before you repeat it, "
-                "because a second import makes copies"
-            )
+            error.hint = _MAYBE_MADE
         raise
+    except SignalReceived as signal:
+        signal.hint = _MAYBE_MADE
+        raise
+
+
+_MAYBE_MADE = (
+    "profiles may have been made: look at `tm profiles list` before you repeat it, "
+    "because a second import makes copies"
+)
 
 
 def _selection(group: CaptureGroup, name: str | None) -> dict[str, str]:
