@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wr
 from tm_cli.api.errors import ApiError, InvalidResponse
 from tm_cli.api.retry import LONGEST_PAUSE, Attempts, describe_pause, is_transient, requested_pause
 from tm_cli.runtime.clock import Clock, read_deadline
+from tm_cli.runtime.signals import SignalReceived
 
 if TYPE_CHECKING:
     from tm_cli.api.transport import Params, Reply, Transport
@@ -106,7 +107,15 @@ class JsonClient:
         return parse_payload(read, path, reply.document)
 
     def _send_once(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
-        return self._transport.send_once(method, self._path(path), body, **options)
+        where = self._path(path)
+        try:
+            return self._transport.send_once(method, where, body, **options)
+        except SignalReceived as signal:
+            signal.hint = (
+                f"the server may have carried out {method} /{where}: "
+                "look before you repeat the command"
+            )
+            raise
 
     def _path(self, path: str) -> str:
         return f"{self.root}/{path}"

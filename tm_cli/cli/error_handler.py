@@ -45,7 +45,7 @@ def _run(arguments: Sequence[str], context: Environment) -> int:
     except TmError as error:
         return _report(error, arguments, context)
     except SignalReceived as signal:
-        return _report(signal.as_error("interrupted"), arguments, context)
+        return _report(signal.as_error("interrupted", signal.hint), arguments, context)
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             return _report_bug(error, arguments, context)

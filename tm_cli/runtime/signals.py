@@ -35,11 +35,12 @@ _raised: list[int] = []
 
 
 class SignalReceived(BaseException):  # not an Exception: libraries must not swallow it
-    """SIGINT, SIGTERM or SIGHUP arrived."""
+    """SIGINT, SIGTERM or SIGHUP arrived; `hint` says what may have been done all the same."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+        self.hint: str | None = None
 
     def as_error(self, message: str, hint: str | None = None) -> Interrupted:
         """Return the error that names what was interrupted; its exit code is 128 + signal."""

@@ -262,6 +262,16 @@ def test_a_skipped_selection_is_a_failure_and_warnings_are_shown(gate, server, t
     assert "not imported: GET https://x/: gone" in result.stderr
 
 
+def test_one_request_is_not_many(gate, server, traffic):
+    document = analysis(group(rowCount=1))
+    document["stats"]["totalRequests"] = 1
+    server.answer("POST", "/captures/analyse", document)
+    assert (
+        "traffic.jsonl: 1 request in 1m, of 1 kind\n"
+        in gate("captures", "analyse", "traffic.jsonl").stdout
+    )
+
+
 def test_an_import_without_success_is_not_repeated_and_says_what_may_have_happened(
     gate, server, traffic
 ):

@@ -254,8 +254,8 @@ class TrafficMorphClient(JsonClient):
 
     def _work(self, read: Callable[[Any], T], path: str, body: Any) -> T:
         """Send once what may keep the server busy for long."""
-        reply = self._send_once("POST", path, body, seconds=LONGEST_ANALYSIS)
-        return parse_payload(read, path, reply.document)
+        sent = self._transport.send_once("POST", self._path(path), body, seconds=LONGEST_ANALYSIS)
+        return parse_payload(read, path, sent.document)
 
     def _patch(self, path: str, body: Any) -> VariablesSet:
         return self._send(VariablesSet.model_validate, "PATCH", path, body)

@@ -202,7 +202,9 @@ def shown(terminal: Terminal, name: str, analysis: CaptureAnalysis) -> str:
     stats, groups = analysis.stats, analysis.groups
     seconds = format_duration(stats.duration_seconds or 0.0)
     kinds = "1 kind" if len(groups) == 1 else f"{len(groups):,} kinds"
-    head = f"{sanitize(name)}: {stats.total_requests or 0:,} requests in {seconds}, of {kinds}"
+    total = stats.total_requests or 0
+    requests = "1 request" if total == 1 else f"{total:,} requests"
+    head = f"{sanitize(name)}: {requests} in {seconds}, of {kinds}"
     return "\n".join([head, _table(terminal, groups), *_remarks(groups)])
 
 

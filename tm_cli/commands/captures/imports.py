@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tm_cli.cli.session import CommandContext
 from tm_cli.commands.captures.analysis import LocalCapture, RemoteCapture, shown
 from tm_cli.errors import TmError, UsageError
+from tm_cli.runtime.signals import SignalReceived
 from tm_cli.values.text import count_of, sanitize
 
 if TYPE_CHECKING:
@@ -53,18 +54,24 @@ def import_groups(
 
 @contextmanager
 def _lost_answer_explained() -> Iterator[None]:
-    """Say that profiles may have been made where the error does not exclude it."""
+    """Say that profiles may have been made where neither error nor signal excludes it."""
     from tm_cli.api.errors import ApiError
 
     try:
         yield
     except ApiError as error:
         if error.maybe_done:
-            error.hint = (
-                "profiles may have been made: look at `tm profiles list` before you repeat it, "
-                "because a second import makes copies"
-            )
+            error.hint = _MAYBE_MADE
         raise
+    except SignalReceived as signal:
+        signal.hint = _MAYBE_MADE
+        raise
+
+
+_MAYBE_MADE = (
+    "profiles may have been made: look at `tm profiles list` before you repeat it, "
+    "because a second import makes copies"
+)
 
 
 def _selection(group: CaptureGroup, name: str | None) -> dict[str, str]:
